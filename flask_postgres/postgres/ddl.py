@@ -1,0 +1,221 @@
+"""The statements of a database's life, as SQLAlchemy constructs: every identifier is compiled.
+
+``sql_text`` shows a statement as it is sent. Statements are executed as they are, by
+``connection.execute``, so that each driver's own rules for ``%`` apply.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from sqlalchemy import String
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.sql.compiler import DDLCompiler
+
+CLAUSES = {
+    "database_template": "TEMPLATE",
+    "owner": "OWNER",
+    "encoding": "ENCODING",
+    "locale": "LOCALE",
+    "lc_collate": "LC_COLLATE",
+    "lc_ctype": "LC_CTYPE",
+    "locale_provider": "LOCALE_PROVIDER",
+    "icu_locale": "ICU_LOCALE",
+    "tablespace": "TABLESPACE",
+    "connection_limit": "CONNECTION LIMIT",
+}
+"""The clauses of CREATE DATABASE by the name of the setting that gives their value."""
+
+_IDENTIFIERS = ("TEMPLATE", "OWNER", "TABLESPACE")
+_KEYWORDS = ("LOCALE_PROVIDER",)
+
+Clauses = t.Mapping[str, "str | int"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CreateDatabase(ExecutableDDLElement):
+    """``CREATE DATABASE``, with clauses by their setting's name (see ``CLAUSES``)."""
+
+    name: str
+    clauses: Clauses = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DropDatabase(ExecutableDDLElement):
+    """``DROP DATABASE``; ``force`` ends other sessions (PostgreSQL 13 and later)."""
+
+    name: str
+    force: bool = False
+    if_exists: bool = False
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RenameDatabase(ExecutableDDLElement):
+    name: str
+    to: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AllowConnections(ExecutableDDLElement):
+    """Open or close a database to new connections, those of superusers too."""
+
+    name: str
+    allow: bool
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ConnectionLimit(ExecutableDDLElement):
+    name: str
+    limit: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CommentOnDatabase(ExecutableDDLElement):
+    name: str
+    comment: str | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SetInDatabase(ExecutableDDLElement):
+    """``ALTER DATABASE … SET``, or with a role ``ALTER ROLE … IN DATABASE … SET``."""
+
+    name: str
+    parameter: str
+    value: str
+    role: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GrantOnDatabase(ExecutableDDLElement):
+    """``GRANT`` to a role; None stands for PUBLIC."""
+
+    name: str
+    privilege: str
+    role: str | None
+    grantable: bool = False
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RevokeOnDatabase(ExecutableDDLElement):
+    """``REVOKE ALL`` from a role; None stands for PUBLIC."""
+
+    name: str
+    role: str | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CreateExtension(ExecutableDDLElement):
+    """``CREATE EXTENSION IF NOT EXISTS … CASCADE``."""
+
+    name: str
+
+
+def sql_text(statement: ExecutableDDLElement) -> str:
+    """Return the statement as PostgreSQL receives it."""
+    # A driver's own dialect would double every "%": for display, compile for no driver at all.
+    return str(statement.compile(dialect=_DISPLAY)).strip()
+
+
+_DISPLAY = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+_LIST_PARAMETERS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
+
+
+class _Compile(t.NamedTuple):
+    """What a statement needs of a compiler: quoted names and literals."""
+
+    compiler: DDLCompiler
+
+    def name(self, identifier: str) -> str:
+        return self.compiler.preparer.quote_identifier(identifier)
+
+    def literal(self, text: str) -> str:
+        return self.compiler.sql_compiler.render_literal_value(text, String())
+
+    def role(self, role: str | None) -> str:
+        return "PUBLIC" if role is None else self.name(role)
+
+
+@compiles(CreateDatabase)
+def _create_database(element: CreateDatabase, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    parts = [f"CREATE DATABASE {to.name(element.name)}"]
+    for setting, keyword in CLAUSES.items():
+        value = element.clauses.get(setting)
+        if value is None:
+            continue
+        if isinstance(value, int):
+            parts.append(f"{keyword} = {value:d}")
+        elif keyword in _IDENTIFIERS:
+            parts.append(f"{keyword} = {to.name(value)}")
+        elif keyword in _KEYWORDS:
+            parts.append(f"{keyword} = {to.name(value.lower())}")
+        else:
+            parts.append(f"{keyword} = {to.literal(value)}")
+    return " ".join(parts)
+
+
+@compiles(DropDatabase)
+def _drop_database(element: DropDatabase, compiler: DDLCompiler, **_: t.Any) -> str:
+    exists = "IF EXISTS " if element.if_exists else ""
+    force = " WITH (FORCE)" if element.force else ""
+    return f"DROP DATABASE {exists}{_Compile(compiler).name(element.name)}{force}"
+
+
+@compiles(RenameDatabase)
+def _rename_database(element: RenameDatabase, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    return f"ALTER DATABASE {to.name(element.name)} RENAME TO {to.name(element.to)}"
+
+
+@compiles(AllowConnections)
+def _allow_connections(element: AllowConnections, compiler: DDLCompiler, **_: t.Any) -> str:
+    allow = "true" if element.allow else "false"
+    return f"ALTER DATABASE {_Compile(compiler).name(element.name)} WITH ALLOW_CONNECTIONS {allow}"
+
+
+@compiles(ConnectionLimit)
+def _connection_limit(element: ConnectionLimit, compiler: DDLCompiler, **_: t.Any) -> str:
+    return f"ALTER DATABASE {_Compile(compiler).name(element.name)} WITH CONNECTION LIMIT {element.limit:d}"
+
+
+@compiles(CommentOnDatabase)
+def _comment(element: CommentOnDatabase, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    comment = "NULL" if element.comment is None else to.literal(element.comment)
+    return f"COMMENT ON DATABASE {to.name(element.name)} IS {comment}"
+
+
+@compiles(SetInDatabase)
+def _set_in_database(element: SetInDatabase, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    # A custom parameter is "extension.name": each part is an identifier of its own.
+    parameter = ".".join(to.name(part) for part in element.parameter.split("."))
+    value = to.literal(element.value)
+    if element.parameter.lower() in _LIST_PARAMETERS:
+        # The catalogue keeps such a value as a list of identifiers, quoted where they need it; as one
+        # literal the whole list would become a single name.
+        value = element.value if element.value.strip() else "''"
+    whose = f"ALTER ROLE {to.name(element.role)} IN DATABASE" if element.role else "ALTER DATABASE"
+    return f"{whose} {to.name(element.name)} SET {parameter} TO {value}"
+
+
+@compiles(GrantOnDatabase)
+def _grant(element: GrantOnDatabase, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    option = " WITH GRANT OPTION" if element.grantable else ""
+    privilege = {"CONNECT": "CONNECT", "CREATE": "CREATE", "TEMPORARY": "TEMPORARY"}[element.privilege]
+    return f"GRANT {privilege} ON DATABASE {to.name(element.name)} TO {to.role(element.role)}{option}"
+
+
+@compiles(RevokeOnDatabase)
+def _revoke(element: RevokeOnDatabase, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    return f"REVOKE ALL ON DATABASE {to.name(element.name)} FROM {to.role(element.role)}"
+
+
+@compiles(CreateExtension)
+def _create_extension(element: CreateExtension, compiler: DDLCompiler, **_: t.Any) -> str:
+    return f"CREATE EXTENSION IF NOT EXISTS {_Compile(compiler).name(element.name)} CASCADE"

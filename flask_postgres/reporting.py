@@ -1,0 +1,38 @@
+"""How the core tells what it does, without knowing where the words go."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+
+class Reporter(t.Protocol):
+    """Takes the words of the core. The command line prints them; the Python API drops them."""
+
+    def outcome(self, message: str) -> None:
+        """Tell what has happened, in the words that scripts rely on."""
+
+    def note(self, message: str) -> None:
+        """Tell something that the user should know, but that is not the outcome."""
+
+    def detail(self, message: str) -> None:
+        """Tell something that matters only to someone who looks for a cause (``--verbose``)."""
+
+    def progress(self, label: str) -> t.ContextManager[None]:
+        """Show on a terminal, and nowhere else, that long work is under way."""
+
+
+class Silence:
+    """The reporter that says nothing."""
+
+    def outcome(self, message: str) -> None:
+        pass
+
+    def note(self, message: str) -> None:
+        pass
+
+    def detail(self, message: str) -> None:
+        pass
+
+    def progress(self, label: str) -> t.ContextManager[None]:  # noqa: ARG002
+        return contextlib.nullcontext()

@@ -1,0 +1,292 @@
+"""``PostgresUri``: the address of one PostgreSQL database.
+
+Parsing is SQLAlchemy's, so that this tool and the app never read one URI in two ways: SQLAlchemy 2.1
+decodes a percent-encoded database name, 2.0 takes it as it stands, and so does this class on each. On
+top of it stand the checks that SQLAlchemy leaves out, and the libpq spellings it does not know.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+from urllib.parse import quote, quote_plus, unquote
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from .errors import UriValidationError
+
+NAME_BYTES = 63
+"""The longest name PostgreSQL keeps: NAMEDATALEN - 1. It truncates longer ones without an error."""
+
+_SECRET_KEYS = ("password", "sslpassword")
+_SCHEME = re.compile(r"^\s*([A-Za-z][\w+.-]*)://")
+_SECRET_IN_QUERY = re.compile(r"((?:^|[?&])(?:ssl)?password=)[^&]*")
+_EXAMPLE = "Write it like postgresql://user:password@localhost:5432/mydb"
+
+Query = t.Mapping[str, "str | tuple[str, ...]"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, init=False, repr=False)
+class PostgresUri:
+    """An immutable PostgreSQL URI that names a database.
+
+    ``str()`` and ``repr()`` mask every password; :meth:`render` can show them.
+
+    :param value: a URI, an SQLAlchemy URL or another ``PostgresUri``. ``postgres://`` is accepted
+        and means ``postgresql://``.
+    :raises UriValidationError: if it is not a PostgreSQL URI with a database name. The message says
+        which part is wrong and never repeats a password.
+    """
+
+    url: URL
+
+    def __init__(self, value: str | URL | PostgresUri) -> None:
+        url = value.url if isinstance(value, PostgresUri) else _checked(_parsed(value))
+        object.__setattr__(self, "url", url)
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        dbname: str,
+        user: str | None = None,
+        password: str | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        driver: str | None = None,
+        query: Query | None = None,
+    ) -> PostgresUri:
+        """Put a URI together from its parts, none of them percent-encoded.
+
+        :raises UriValidationError: if a part is wrong.
+        """
+        scheme = f"postgresql+{driver}" if driver else "postgresql"
+        query = dict(query or {})
+        if host is not None and host.startswith("/"):
+            query, host = {"host": host, **query}, None
+        return cls(URL.create(scheme, user, password, host, port, dbname, query))
+
+    @property
+    def scheme(self) -> str:
+        """Always ``postgresql``."""
+        return "postgresql"
+
+    @property
+    def driver(self) -> str | None:
+        """The driver that the URI names, such as ``psycopg``; None when it leaves that open."""
+        _, _, driver = self.url.drivername.partition("+")
+        return driver or None
+
+    @property
+    def user(self) -> str | None:
+        return self.url.username
+
+    @property
+    def password(self) -> str | None:
+        return None if self.url.password is None else str(self.url.password)
+
+    @property
+    def host(self) -> str | None:
+        """The first host, or the folder of the Unix socket; None means libpq's own default."""
+        return self.hosts[0][0] if self.hosts else None
+
+    @property
+    def port(self) -> int | None:
+        """The port of the first host; None means libpq's own default, 5432."""
+        return self.hosts[0][1] if self.hosts else self.url.port
+
+    @property
+    def dbname(self) -> str:
+        assert self.url.database is not None, "checked when made"
+        return self.url.database
+
+    @property
+    def query(self) -> Query:
+        return self.url.query
+
+    @property
+    def hosts(self) -> tuple[tuple[str, int | None], ...]:
+        """Every host with its port, in the order in which libpq tries them."""
+        return _hosts(self.url)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret in the URI, as it is and percent-encoded."""
+        raw = [self.password, *(_text(self.query.get(key)) for key in _SECRET_KEYS)]
+        found = [secret for secret in raw if secret]
+        return tuple(dict.fromkeys(text for s in found for text in (s, quote(s, safe=""), quote_plus(s))))
+
+    def with_dbname(self, dbname: str) -> PostgresUri:
+        """Return the same server, user and options with another database.
+
+        :raises UriValidationError: if the name is empty, too long or contains NUL.
+        """
+        return PostgresUri(self.url.set(database=dbname))
+
+    def with_driver(self, driver: str | None) -> PostgresUri:
+        """Return the same database by another driver; None leaves the choice to SQLAlchemy."""
+        return PostgresUri(self.url.set(drivername=f"postgresql+{driver}" if driver else "postgresql"))
+
+    def render(self, *, hide_password: bool = True) -> str:
+        """Return the URI as text. With ``hide_password=False`` the passwords are in it."""
+        text = self.url.render_as_string(hide_password=hide_password)
+        return _SECRET_IN_QUERY.sub(r"\1***", text) if hide_password else text
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def __repr__(self) -> str:
+        return f"PostgresUri({self.render()!r})"
+
+
+def check_dbname(name: str) -> str:
+    """Return the name of a database, if PostgreSQL can keep it as it is.
+
+    :raises UriValidationError: if it is empty, longer than 63 bytes or contains NUL.
+    """
+    if not name:
+        raise _fault("database", "the URI names no database.", "Add it at the end: …/mydb")
+    if "\0" in name:
+        raise _fault("database", "a database name cannot contain a NUL character.")
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise _fault("database", "the database name is not valid Unicode text.") from None
+    if size > NAME_BYTES:
+        message = f"the database name has {size} bytes; PostgreSQL keeps {NAME_BYTES}."
+        raise _fault("database", message, "Shorten it: a longer one would be cut without a word.")
+    return name
+
+
+def _parsed(value: str | URL) -> URL:
+    if isinstance(value, URL):
+        return value
+    if not isinstance(value, str):
+        raise _fault("scheme", f"a URI is text, not {type(value).__name__}.")
+    text = value.strip()
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        raise _fault("scheme", "this is not a URI: it does not start with a scheme.", _EXAMPLE)
+    _check_scheme(scheme[1])
+    _check_no_stray_at(text[scheme.end() :])
+    try:
+        return _with_socket_host(make_url(text))
+    except ArgumentError:
+        raise _fault("scheme", "this cannot be read as a URI.", _EXAMPLE) from None
+    except ValueError:
+        hint = "A password with : or / or @ must be percent-encoded, as %3A, %2F and %40."
+        raise _fault("port", "the port is not a number.", hint) from None
+
+
+def _checked(url: URL) -> URL:
+    _check_scheme(url.drivername)
+    url = _without_aliases(url)
+    for part, text in (("user", url.username), ("password", url.password), ("host", url.host)):
+        if text is not None and "\0" in str(text):
+            raise _fault(part, f"the {part} contains a NUL character.")
+    _check_hosts(url)
+    check_dbname(url.database or "")
+    return url
+
+
+def _check_scheme(drivername: str) -> None:
+    dialect = drivername.partition("+")[0].lower()
+    if dialect not in ("postgresql", "postgres"):
+        raise _fault("scheme", f'the scheme "{drivername}" is not PostgreSQL.', _EXAMPLE)
+
+
+def _check_no_stray_at(rest: str) -> None:
+    """Refuse a second @: what stands before it is part of a password, and would be printed."""
+    path = rest.partition("?")[0]
+    if path.count("@") > 1 or "@" in _host_as_sqlalchemy_reads_it(rest):
+        raise _fault("host", "there is an @ in the user or password.", "In a URI, write %40 for it.")
+
+
+def _host_as_sqlalchemy_reads_it(rest: str) -> str:
+    try:
+        return make_url(f"postgresql://{rest}").host or ""
+    except (ArgumentError, ValueError):
+        return ""
+
+
+def _without_aliases(url: URL) -> URL:
+    """Move libpq's query spellings of user, password, dbname and port to where they belong.
+
+    The drivers let the query win. Left there, ``?dbname=x`` would send a connection that is meant for
+    another database of the server to ``x`` all the same.
+    """
+    query = dict(url.query)
+    user = _text(query.pop("user", None)) or url.username
+    password = _text(query.pop("password", None)) or (None if url.password is None else str(url.password))
+    database = _text(query.pop("dbname", None)) or url.database
+    port = url.port
+    if "host" not in query and "port" in query:
+        port = _port(_text(query.pop("port")) or "")
+    _, _, driver = url.drivername.partition("+")
+    drivername = f"postgresql+{driver}" if driver else "postgresql"
+    return URL.create(drivername, user, password, url.host or None, port, database, query)
+
+
+def _with_socket_host(url: URL) -> URL:
+    """Read ``postgresql://%2Frun%2Fpostgresql/db``, libpq's spelling of a socket folder as a host."""
+    if url.host is None or not url.host.lower().startswith("%2f"):
+        return url
+    query = {**url.query, "host": unquote(url.host)}
+    return URL.create(url.drivername, url.username, url.password, None, url.port, url.database, query)
+
+
+def _hosts(url: URL) -> tuple[tuple[str, int | None], ...]:
+    listed = url.query.get("host")
+    if listed is None:
+        return ((url.host, url.port),) if url.host else ()
+    names = [name for item in _several(listed) for name in item.split(",")]
+    ports = [item for text in _several(url.query.get("port", ())) for item in text.split(",")]
+    if len(ports) == 1:
+        ports *= len(names)
+    found = []
+    for index, name in enumerate(names):
+        host, port = _split_port(name)
+        if port is None and index < len(ports) and ports[index]:
+            port = _port(ports[index])
+        found.append((host, port if port is not None else url.port))
+    return tuple(found)
+
+
+def _split_port(name: str) -> tuple[str, int | None]:
+    """Split ``host:port``; a socket folder and a bare IPv6 address have no port of their own."""
+    if name.startswith("/") or (name.count(":") > 1 and not name.startswith("[")):
+        return name, None
+    host, colon, port = name.rpartition(":")
+    if not colon or name.endswith("]"):
+        return name.strip("[]"), None
+    return host.strip("[]"), _port(port) if port else None
+
+
+def _check_hosts(url: URL) -> None:
+    for host, port in _hosts(url):
+        if "@" in host:
+            raise _fault("host", "the host contains an @.", "In a user or password, write %40 for it.")
+        if re.search(r"[\s\0]", host) and not host.startswith("/"):
+            raise _fault("host", "the host contains white space or a NUL character.")
+        if port is not None and not 0 < port < 65536:
+            raise _fault("port", f"the port {port} is not between 1 and 65535.")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal():
+        raise _fault("port", "the port is not a number.")
+    return int(text)
+
+
+def _several(value: str | t.Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _text(value: str | tuple[str, ...] | None) -> str | None:
+    return value[-1] if isinstance(value, tuple) else value
+
+
+def _fault(part: str, message: str, hint: str | None = None) -> UriValidationError:
+    return UriValidationError(message, part=part, hint=hint)

@@ -1,0 +1,64 @@
+"""Fixtures that every test may use: a real server, an empty database, a project of files."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pathlib
+import tempfile
+import typing as t
+
+import pytest
+
+from flask_postgres import PostgresUri
+
+from .servers import Server, give_to_server_account
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def server() -> t.Iterator[Server]:
+    """Return a running server of this test process alone."""
+    with tempfile.TemporaryDirectory(prefix="fp-tests-", ignore_cleanup_errors=True) as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        give_to_server_account(folder)
+        server = Server(folder)
+        server.initdb()
+        server.start()
+        try:
+            server.make_role()
+            yield server
+        finally:
+            server.stop("immediate")
+
+
+@pytest.fixture
+def dbname(server: Server) -> t.Iterator[str]:
+    """Return a name that no database has; what the test leaves under it, or under ours, is dropped."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    yield name
+    _drop_all(server, name)
+
+
+@pytest.fixture
+def database(server: Server, dbname: str) -> PostgresUri:
+    """Return a fresh, empty database that the role owns."""
+    server.execute(f'CREATE DATABASE "{dbname}" OWNER app_dev')
+    return server.uri(dbname)
+
+
+def _drop_all(server: Server, dbname: str) -> None:
+    import psycopg
+    from psycopg import sql
+
+    for name in server.names():
+        if dbname in name:
+            allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name))
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            try:
+                server.execute(allow)
+            except psycopg.Error:
+                pass  # an invalid database allows nothing but the drop
+            server.execute(drop)
