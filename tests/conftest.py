@@ -12,6 +12,7 @@ import pytest
 
 from flask_postgres import PostgresUri
 
+from .project import Project, clean_environment
 from .servers import Server, give_to_server_account
 
 _numbers = itertools.count()
@@ -47,6 +48,13 @@ def database(server: Server, dbname: str) -> PostgresUri:
     """Return a fresh, empty database that the role owns."""
     server.execute(f'CREATE DATABASE "{dbname}" OWNER app_dev')
     return server.uri(dbname)
+
+
+@pytest.fixture
+def project(tmp_path: pathlib.Path) -> Project:
+    """Return an empty project, in which ``flask`` can be run."""
+    (tmp_path / ".git").mkdir()  # settings are not looked for above
+    return Project(tmp_path, clean_environment())
 
 
 def _drop_all(server: Server, dbname: str) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from sqlalchemy import String
@@ -121,6 +122,7 @@ def sql_text(statement: ExecutableDDLElement) -> str:
 
 _DISPLAY = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 _LIST_PARAMETERS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
+_IDENTIFIER = re.compile(r'"((?:[^"]|"")*)"|([^\s,"]+)')
 
 
 class _Compile(t.NamedTuple):
@@ -193,11 +195,13 @@ def _set_in_database(element: SetInDatabase, compiler: DDLCompiler, **_: t.Any) 
     to = _Compile(compiler)
     # A custom parameter is "extension.name": each part is an identifier of its own.
     parameter = ".".join(to.name(part) for part in element.parameter.split("."))
-    value = to.literal(element.value)
+    values = [element.value]
     if element.parameter.lower() in _LIST_PARAMETERS:
         # The catalogue keeps such a value as a list of identifiers, quoted where they need it; as one
         # literal the whole list would become a single name.
-        value = element.value if element.value.strip() else "''"
+        found = _IDENTIFIER.findall(element.value)
+        values = [quoted.replace('""', '"') or plain for quoted, plain in found] or [""]
+    value = ", ".join(to.literal(text) for text in values)
     whose = f"ALTER ROLE {to.name(element.role)} IN DATABASE" if element.role else "ALTER DATABASE"
     return f"{whose} {to.name(element.name)} SET {parameter} TO {value}"
 

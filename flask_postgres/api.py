@@ -1,0 +1,131 @@
+"""The Python API: the commands as functions, without prompts and exits."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .plans.build import Request
+from .plans.perform import Work, perform
+from .postgres import marks
+from .postgres.admin import Connector
+from .postgres.ddl import CLAUSES
+from .reporting import Reporter, Silence
+from .uri import PostgresUri
+
+if t.TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+Uri = t.Union["str", "URL", PostgresUri]
+
+
+def create_db(
+    uri: Uri,
+    *,
+    admin_dbname: str | None = None,
+    template: str | None = None,
+    extensions: t.Sequence[str] = (),
+    connect_timeout: float = 10,
+    reporter: Reporter | None = None,
+    **clauses: str | int | None,
+) -> bool:
+    """Create a database, unless it exists.
+
+    :param admin_dbname: the database to connect to meanwhile; ``postgres`` when None, and ``template1``
+        when that is out of reach.
+    :param extensions: created in the new database.
+    :param connect_timeout: seconds, for each connection.
+    :param clauses: further clauses of CREATE DATABASE: ``owner``, ``encoding``, ``locale``,
+        ``lc_collate``, ``lc_ctype``, ``locale_provider``, ``icu_locale``, ``tablespace``,
+        ``connection_limit``.
+    :returns: True if it was created, False if it existed.
+    :raises FlaskPostgresError: why it could not be created; nothing is left of it then.
+    :raises TypeError: if a clause is not known.
+    """
+    unknown = clauses.keys() - CLAUSES.keys()
+    if unknown:
+        raise TypeError(f"create_db() got an unexpected keyword argument {min(unknown)!r}")
+    given = {"database_template": template, **clauses}
+    uri = PostgresUri(uri)
+    request = Request(
+        command="create",
+        dbname=uri.dbname,
+        clauses={name: value for name, value in given.items() if value is not None},
+        extensions=tuple(extensions),
+    )
+    return perform(
+        [Work(request=request, connector=_connector(uri, admin_dbname, connect_timeout, reporter))]
+    )
+
+
+def drop_db(
+    uri: Uri,
+    *,
+    admin_dbname: str | None = None,
+    force_disconnect: bool = False,
+    connect_timeout: float = 10,
+    reporter: Reporter | None = None,
+) -> bool:
+    """Drop a database, if it exists. Nobody is asked.
+
+    :param force_disconnect: end the sessions that others have on it.
+    :returns: True if it was dropped, False if there was none.
+    :raises DatabaseProtected: if it is marked as protected.
+    :raises DatabaseInUse: if it has other sessions and ``force_disconnect`` is not set.
+    :raises FlaskPostgresError: for any other reason; the database is as it was.
+    """
+    uri = PostgresUri(uri)
+    request = Request(command="drop", dbname=uri.dbname, force_disconnect=force_disconnect)
+    return perform(
+        [Work(request=request, connector=_connector(uri, admin_dbname, connect_timeout, reporter))]
+    )
+
+
+def database_exists(uri: Uri, *, admin_dbname: str | None = None, connect_timeout: float = 10) -> bool:
+    """Tell whether a database exists, as ``pg_database`` says.
+
+    When the database to administer from cannot be reached, the target itself is asked.
+
+    :raises CannotConnect: if nobody could be asked: that is never "it does not exist".
+    """
+    from .errors import CannotConnect
+
+    uri = PostgresUri(uri)
+    connector = _connector(uri, admin_dbname, connect_timeout, None)
+    try:
+        session = connector.admin()
+    except CannotConnect as first:
+        try:
+            session = connector.target()
+        except CannotConnect:
+            raise first from None
+    with session:
+        query = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = :name"
+        return session.value(query, name=uri.dbname) is not None
+
+
+def create_all(db: t.Any) -> None:
+    """Create the tables of ``db``, in one flight and one transaction where the server is far away.
+
+    The result is that of ``db.create_all()``; use it in an init callback, inside the application context.
+
+    :param db: a Flask-SQLAlchemy instance.
+    :raises ServerError: if a statement fails; the message names the table, and nothing is left behind.
+    """
+    from .postgres.batch import create_tables
+
+    for bind_key, metadata in db.metadatas.items():
+        engine = db.engines.get(bind_key)
+        if engine is not None:
+            create_tables(engine, metadata)
+
+
+def _connector(
+    uri: PostgresUri, admin_dbname: str | None, connect_timeout: float, reporter: Reporter | None
+) -> Connector:
+    return Connector(
+        uri=uri,
+        admin_dbname=admin_dbname,
+        connect_timeout=connect_timeout,
+        token=marks.new_token(),
+        reporter=reporter or Silence(),
+    )

@@ -1,0 +1,1 @@
+"""How the Flask app is understood: its extension, its callback, its migrations."""

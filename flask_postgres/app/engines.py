@@ -1,0 +1,128 @@
+"""What has to be known of, and done to, an engine that the app made."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import typing as t
+import warnings
+
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import MissingGreenlet
+from sqlalchemy.orm import close_all_sessions
+
+from ..errors import AppError, FlaskPostgresError
+from .faults import describe
+
+DATABASE_KEYS = ("dbname", "database")
+"""How the drivers call the database: psycopg and psycopg2 the former, asyncpg and pg8000 the latter."""
+
+
+def is_postgresql(engine: Engine) -> bool:
+    """Tell whether an engine speaks to PostgreSQL, or to what pretends to be it."""
+    return engine.url.get_backend_name() in ("postgresql", "cockroachdb")
+
+
+def url_args(engine: Engine) -> dict[str, t.Any]:
+    """Return the driver's arguments that come from the engine's URL alone."""
+    return dict(engine.dialect.create_connect_args(engine.url)[1])
+
+
+def connect_args(engine: Engine) -> dict[str, t.Any]:
+    """Return the driver's arguments that the app adds to its URL.
+
+    SQLAlchemy keeps ``connect_args`` in a closure, and an app may add to them in a ``do_connect``
+    listener of its own (short-lived passwords of a cloud). So the engine is asked for a connection
+    and stopped at the last moment; nothing is opened.
+
+    :raises AppError: if the engine opens its connections with a function of the app (``creator``).
+    """
+    check_redirectable(engine)
+    from_url = url_args(engine)
+    missing = object()
+    return {
+        key: value
+        for key, value in _overheard(engine).items()
+        if from_url.get(key, missing) != value and key not in DATABASE_KEYS
+    }
+
+
+def check_redirectable(engine: Engine) -> None:
+    """Refuse an engine that cannot be sent to another PostgreSQL database.
+
+    :raises AppError: if it is not for PostgreSQL, or opens its connections with a function of the app
+        (``creator``).
+    """
+    if not is_postgresql(engine):
+        raise AppError(
+            f"the app's engine is for {engine.url.get_backend_name()}, so init cannot reach a PostgreSQL"
+            " database through it.",
+            hint="Let SQLALCHEMY_DATABASE_URI name a PostgreSQL database.",
+        )
+    if _has_creator(engine):
+        raise _creator_error(engine)
+
+
+def dispose(engine: Engine) -> None:
+    """Close the engine's pooled connections."""
+    if not engine.dialect.is_async:
+        engine.dispose()
+        return
+    # A connection of asyncio can be closed only by the loop that made it, and that one has ended.
+    # Letting go of it closes its socket.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        engine.dispose(close=False)
+        gc.collect()
+
+
+def close_sessions() -> None:
+    """Roll back and close the sessions that have begun, wherever the app keeps them.
+
+    A session holds its connection past the end of the pool. One in an app context that was pushed
+    while the app was imported is in no registry that could be asked.
+    """
+    # MissingGreenlet: an AsyncSession whose loop has ended. Its connection goes with the pool.
+    with contextlib.suppress(MissingGreenlet):
+        close_all_sessions()
+
+
+class _Stop(Exception):
+    """Ends the attempt to connect."""
+
+
+def _overheard(engine: Engine) -> dict[str, t.Any]:
+    heard: dict[str, t.Any] = {}
+
+    def listen(dialect: t.Any, record: t.Any, cargs: t.Any, cparams: dict[str, t.Any]) -> None:  # noqa: ARG001
+        heard.update(cparams)
+        raise _Stop
+
+    event.listen(engine, "do_connect", listen)
+    try:
+        # A new pool of the same kind, because the engine's own may have an idle connection to give.
+        engine.pool.recreate().connect().close()
+    except _Stop:
+        return heard
+    except FlaskPostgresError:
+        raise
+    except Exception as error:
+        message = f"the app's own do_connect listener failed: {describe(error)}"
+        raise AppError(message) from error
+    finally:
+        event.remove(engine, "do_connect", listen)
+    raise _creator_error(engine)
+
+
+def _has_creator(engine: Engine) -> bool:
+    creator = getattr(engine.pool, "_creator", None)
+    return creator is not None and not getattr(creator, "__module__", "").startswith("sqlalchemy.")
+
+
+def _creator_error(engine: Engine) -> AppError:
+    database = engine.url.database
+    return AppError(
+        f'the app\'s engine for "{database}" opens its connections with a function of its own (creator),'
+        " so they cannot be sent to another database.",
+        hint="Put the address into the URI and other arguments into connect_args.",
+    )

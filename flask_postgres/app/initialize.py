@@ -1,0 +1,141 @@
+"""Choose what initializes the database, and run it: callback, migrations or ``create_all``."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing as t
+
+from ..errors import AppError
+from .callbacks import Callback, callback_for
+from .migrations import Migrations, find_migrations, require_migrations
+from .models import load_metadata
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+    from sqlalchemy import Engine, MetaData, Table
+
+    from .discovery import BindKey, Extension
+
+How = t.Literal["auto", "callback", "migrations", "create_all"]
+CreateTables = t.Callable[..., t.Any]
+"""``create_tables(engine, metadata)``: without naming tables, for only that makes sequences of no table."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """What would initialize the database; exactly one of the three is set.
+
+    :param tables: for ``create_all``: the bind, its metadata and the tables of it.
+    """
+
+    callback: Callback | None = None
+    migrations: Migrations | None = None
+    tables: tuple[tuple[BindKey, MetaData, tuple[Table, ...]], ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """A value of ``init_with`` other than auto."""
+        if self.callback is not None:
+            return "callback"
+        return "migrations" if self.migrations is not None else "create_all"
+
+    def __str__(self) -> str:
+        if self.callback is not None:
+            return f"the init callback {self.callback.name}"
+        if self.migrations is not None:
+            return f"the migrations of {self.migrations.tool} in {self.migrations.folder}"
+        count = sum(len(tables) for _, _, tables in self.tables)
+        if not count:
+            return "create_all, without any table: no model is imported"
+        return f"create_all, {count} table{'s' if count > 1 else ''}"
+
+
+def choose(
+    app: Flask,
+    extension: Extension,
+    *,
+    how: str = "auto",
+    metadata: str | None = None,
+    binds: t.Sequence[BindKey] = (None,),
+) -> Choice:
+    """Tell what would run, without connecting to anything.
+
+    :param how: the ``init_with`` setting.
+    :param metadata: the ``metadata`` setting.
+    :param binds: the binds whose tables ``create_all`` makes. A callback and migrations decide for
+        themselves.
+    :raises AppError: if what ``how`` names is not there.
+    """
+    if how in ("auto", "callback"):
+        callback = callback_for(app)
+        if callback is not None:
+            return Choice(callback=callback)
+        if how == "callback":
+            message = "init_with is callback, but the app registers none."
+            raise AppError(message, hint="Decorate a function with @flask_postgres.init_db_callback.")
+    if how == "migrations":
+        return Choice(migrations=require_migrations(app, extension))
+    if how == "auto" and (migrations := find_migrations(app, extension)) is not None:
+        return Choice(migrations=migrations)
+    return Choice(tables=tuple(_tables(app, extension, metadata, binds)))
+
+
+def initialize(
+    app: Flask,
+    extension: Extension,
+    *,
+    create_tables: CreateTables,
+    how: str = "auto",
+    metadata: str | None = None,
+    binds: t.Sequence[BindKey] = (None,),
+) -> str:
+    """Initialize the database that the app's connections lead to, and tell what did it.
+
+    :param create_tables: makes what is not there yet: ``(engine, metadata)``.
+    :raises AppError: if nothing can, or the app's own code fails.
+    """
+    choice = choose(app, extension, how=how, metadata=metadata, binds=binds)
+    if choice.callback is not None:
+        choice.callback.run(app, extension.db)
+    elif choice.migrations is not None:
+        heads = choice.migrations.upgrade()
+        return f"{choice}, to {', '.join(heads)}"
+    else:
+        with app.app_context():
+            for bind_key, of_bind, _ in choice.tables:
+                with _synchronous(extension, bind_key) as engine:
+                    create_tables(engine, of_bind)
+    return str(choice)
+
+
+def _tables(
+    app: Flask, extension: Extension, metadata: str | None, binds: t.Sequence[BindKey]
+) -> t.Iterator[tuple[BindKey, MetaData, tuple[Table, ...]]]:
+    for key in binds:
+        found = extension.metadata(key)
+        if key is None and metadata is not None and (found is None or not found.tables):
+            found = load_metadata(metadata, app)
+        if found is not None:
+            yield key, found, tuple(found.tables.values())
+        elif key is None:
+            raise AppError(
+                f"{extension.name} does not know the app's tables, so create_all has nothing to make.",
+                hint='Set metadata = "myapp.models:Base", or register an init_db_callback.',
+            )
+
+
+@contextlib.contextmanager
+def _synchronous(extension: Extension, bind_key: BindKey) -> t.Iterator[Engine]:
+    """Give the bind's engine, or one like it where that one speaks asyncio."""
+    engine = extension.engine(bind_key)
+    if not engine.dialect.is_async:
+        yield engine
+        return
+    from sqlalchemy import NullPool, create_engine
+
+    from ..postgres.drivers import administrative
+    from ..uri import PostgresUri
+
+    uri = administrative(PostgresUri(engine.url)).uri
+    yield create_engine(uri.url, poolclass=NullPool)

@@ -1,0 +1,152 @@
+"""Load the app, and survive one that cannot be loaded or that connects while it is imported."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+import threading
+import typing as t
+
+from ..errors import AppNotLoaded, FlaskPostgresError
+from . import faults
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+    from flask.cli import ScriptInfo
+
+    from ..uri import PostgresUri
+
+OnConnect = t.Callable[["PostgresUri"], None]
+"""Called with the address before the app connects to it for the first time."""
+
+_DRIVERS = {
+    "psycopg2": "psycopg2-binary",
+    "psycopg": "'psycopg[binary]'",
+    "asyncpg": "asyncpg",
+    "pg8000": "pg8000",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Loaded:
+    """Either the app, or why there is none."""
+
+    app: Flask | None = None
+    error: AppNotLoaded | None = None
+
+
+def load(script_info: ScriptInfo, *, on_connect: OnConnect | None = None) -> Loaded:
+    """Load the app that the ``flask`` command is about.
+
+    :param on_connect: may make what the app is about to connect to while it is imported. Its own
+        errors are raised, not kept.
+    """
+    with connection_hook(on_connect) if on_connect else contextlib.nullcontext():
+        try:
+            return Loaded(app=script_info.load_app())
+        except FlaskPostgresError as error:
+            if isinstance(error, AppNotLoaded):
+                return Loaded(error=error)
+            raise
+        except (Exception, SystemExit) as error:
+            return Loaded(error=_not_loaded(error))
+
+
+@contextlib.contextmanager
+def connection_hook(on_connect: OnConnect) -> t.Iterator[None]:
+    """Call a hook before any engine of the process connects to a PostgreSQL database for the first time.
+
+    Connections that the hook itself opens do not call it again.
+    """
+    from sqlalchemy import Engine, event
+
+    hooked = _Hook(on_connect)
+    event.listen(Engine, "do_connect", hooked)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "do_connect", hooked)
+
+
+class _Hook:
+    """A ``do_connect`` listener that tells each address once."""
+
+    __name__ = "flask_postgres_connection_hook"
+
+    def __init__(self, on_connect: OnConnect) -> None:
+        self._on_connect = on_connect
+        self._told: set[PostgresUri] = set()
+        self._thread = threading.local()
+
+    def __call__(self, dialect: t.Any, record: t.Any, cargs: t.Any, cparams: dict[str, t.Any]) -> None:  # noqa: ARG002
+        if dialect.name != "postgresql" or getattr(self._thread, "inside", False):
+            return
+        uri = _address(dialect.driver, cparams)
+        if uri is None or uri in self._told:
+            return
+        self._told.add(uri)
+        self._thread.inside = True
+        try:
+            self._on_connect(uri)
+        finally:
+            self._thread.inside = False
+
+
+def _address(driver: str, cparams: t.Mapping[str, t.Any]) -> PostgresUri | None:
+    """Return the URI of an attempt to connect; None if it names no database that could be made."""
+    from ..errors import UriValidationError
+    from ..uri import PostgresUri
+
+    known = ("host", "port", "user", "password", "dbname", "database")
+    query = {key: value for key, value in cparams.items() if key not in known and isinstance(value, str)}
+    host, port = cparams.get("host"), cparams.get("port")
+    hosts = list(host) if isinstance(host, (list, tuple)) else str(host or "").split(",")
+    ports = list(port) if isinstance(port, (list, tuple)) else str(port or "").split(",")
+    if len(hosts) > 1:
+        query |= {"host": ",".join(hosts), "port": ",".join(map(str, ports))}
+    try:
+        return PostgresUri.build(
+            dbname=cparams.get("dbname") or cparams.get("database") or cparams.get("user") or "",
+            user=cparams.get("user"),
+            password=cparams.get("password"),
+            host=hosts[0] or None if len(hosts) == 1 else None,
+            port=int(ports[0]) if len(hosts) == 1 and ports[0] else None,
+            driver=driver,
+            query=query,
+        )
+    except (UriValidationError, ValueError):
+        return None
+
+
+def _not_loaded(error: BaseException) -> AppNotLoaded:
+    from flask.cli import NoAppException
+
+    if isinstance(error, NoAppException):
+        # Flask puts the traceback of an ImportError into the message; the error itself is the context.
+        if not isinstance(error.__context__, ImportError) or "Traceback" not in error.message:
+            return _chained(AppNotLoaded(" ".join(error.message.split())), error)
+        error = error.__context__
+    place = faults.at(faults.where(error))
+    if _is_connection_failure(error):
+        message = f"the app connects to its database while it is imported, and that failed{place}:"
+        hint = "Put what needs the database into a function, with @init_db_callback for making tables."
+        return _chained(AppNotLoaded(f"{message} {faults.describe(error)}", hint=hint), error)
+    message = f"the app could not be loaded: {faults.describe(error)}{place}"
+    return _chained(AppNotLoaded(message, hint=_driver_hint(error)), error)
+
+
+def _chained(error: AppNotLoaded, cause: BaseException) -> AppNotLoaded:
+    error.__cause__ = cause
+    return error
+
+
+def _is_connection_failure(error: BaseException) -> bool:
+    """Tell failed connecting from a failed statement: the latter names its statement."""
+    sqlalchemy = sys.modules.get("sqlalchemy.exc")
+    return sqlalchemy is not None and isinstance(error, sqlalchemy.DBAPIError) and error.statement is None
+
+
+def _driver_hint(error: BaseException) -> str | None:
+    package = _DRIVERS.get(error.name or "") if isinstance(error, ModuleNotFoundError) else None
+    return f"Run: pip install {package}" if package else None

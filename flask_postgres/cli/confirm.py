@@ -1,0 +1,81 @@
+"""Ask for the name of what will be lost."""
+
+from __future__ import annotations
+
+import typing as t
+
+import click
+
+from ..errors import NotConfirmed
+from ..plans.perform import Planned
+from ..postgres.facts import Database
+from ..postgres.probe import address_text
+from ..uri import PostgresUri
+from .context import Invocation
+
+
+def confirmation(
+    invocation: Invocation, uris: t.Mapping[str, PostgresUri]
+) -> t.Callable[[t.Sequence[Planned]], None]:
+    """Return what asks the user about each database at stake.
+
+    :param uris: where each database is, by its name.
+    """
+
+    def ask(planned: t.Sequence[Planned]) -> None:
+        for plan, facts in planned:
+            if plan.at_stake is None:
+                continue
+            what = "will be lost for good" if plan.destroys else "will no longer be protected"
+            uri = uris[plan.request.dbname]
+            lines = [
+                *_summary(plan.at_stake, uri, facts.role.name),
+                *(f"Note: {note}" for note in plan.notes),
+            ]
+            if plan.request.command == "recover" and facts.target and facts.aside:
+                lines += [_compared("now there", facts.target), _compared("set aside", facts.aside)]
+            click.echo(invocation.hide(f"This database {what}:\n" + "\n".join(lines)), err=True)
+            _expect_name(invocation, plan.at_stake.name)
+
+    return ask
+
+
+def size_text(size: int | None) -> str:
+    """Return a number of bytes as a person reads it."""
+    if size is None:
+        return "unknown"
+    value = float(size)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TB"
+
+
+def _summary(database: Database, uri: PostgresUri, role: str) -> t.Iterator[str]:
+    sessions = len([session for session in database.sessions if not session.citus])
+    rows = [
+        ("server", address_text(uri)),
+        ("user", role),
+        ("database", database.name),
+        ("size", size_text(database.size)),
+        ("sessions", str(sessions)),
+    ]
+    return (f"  {name:<9} {value}" for name, value in rows)
+
+
+def _compared(label: str, database: Database) -> str:
+    return f'  {label}: "{database.name}", {size_text(database.size)}'
+
+
+def _expect_name(invocation: Invocation, name: str) -> None:
+    try:
+        question = "To go on, type the name of the database"
+        answer = click.prompt(question, default="", show_default=False, err=True)
+    except click.Abort:
+        raise NotConfirmed(
+            "nobody answered, so nothing was done.", hint="To go on without being asked: --force"
+        ) from None
+    if answer != name:
+        raise NotConfirmed(f'that is not "{name}", so nothing was done.')
+    invocation.reporter.detail("confirmed")

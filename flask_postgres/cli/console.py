@@ -1,0 +1,59 @@
+"""The reporter of the command line: words on stderr, data on stdout, progress on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import typing as t
+
+import click
+
+from ..redaction import Redactor
+from .boundary import colour
+
+PROGRESS_AFTER = 0.7
+"""Seconds of silence before a terminal is told what is under way."""
+
+
+class Console:
+    """Prints what the core tells, without any secret."""
+
+    def __init__(self, ctx: click.Context, hide: Redactor, *, quiet: bool, verbose: bool) -> None:
+        self._hide = hide
+        self._quiet = quiet
+        self._verbose = verbose
+        self._colour = colour(ctx)
+
+    def outcome(self, message: str) -> None:
+        if not self._quiet:
+            self._line(message, fg="green")
+
+    def note(self, message: str) -> None:
+        if not self._quiet:
+            self._line(message, fg="yellow")
+
+    def detail(self, message: str) -> None:
+        if self._verbose:
+            self._line(message, dim=True)
+
+    def data(self, text: str) -> None:
+        """Print data, such as another program may read."""
+        click.echo(self._hide(text))
+
+    @contextlib.contextmanager
+    def progress(self, label: str) -> t.Iterator[None]:
+        if self._quiet or not sys.stderr.isatty():
+            yield
+            return
+        timer = threading.Timer(PROGRESS_AFTER, self._line, (f"{label}…",), {"dim": True})
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _line(self, message: str, **style: t.Any) -> None:
+        text = " ".join(self._hide(message).split())
+        click.echo(click.style(text, **style), err=True, color=self._colour)

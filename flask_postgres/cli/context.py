@@ -1,0 +1,187 @@
+"""One invocation: the app, the settings, and everything a command needs, made when it is asked for."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+import typing as t
+
+import click
+from click.core import ParameterSource
+
+from ..errors import AppNotLoaded, EnvironmentNotAllowed, ExtensionNotFound, FlaskPostgresError, UsageError
+from ..redaction import Redactor
+from ..settings.schema import BY_NAME
+from .boundary import VERBOSE, redactor
+from .console import Console
+
+if t.TYPE_CHECKING:
+    from flask import Flask
+
+    from ..app.discovery import Extension
+    from ..app.loading import Loaded, OnConnect
+    from ..settings.resolution import Resolution
+    from ..settings.schema import Settings
+    from ..uri import PostgresUri
+
+
+class Invocation:
+    """One call of a command.
+
+    :param on_connect: makes what an app wants to connect to while it is imported.
+    """
+
+    def __init__(self, ctx: click.Context, *, on_connect: OnConnect | None = None) -> None:
+        self.ctx = ctx
+        self.options = ctx.params
+        self.hide: Redactor = redactor(ctx)
+        quiet, verbose = bool(ctx.params.get("quiet")), bool(ctx.params.get("verbose"))
+        ctx.find_root().meta[VERBOSE] = verbose
+        self.reporter = Console(ctx, self.hide, quiet=quiet, verbose=verbose)
+        self._on_connect = on_connect
+
+    @classmethod
+    def current(cls, *, on_connect: OnConnect | None = None) -> Invocation:
+        """Return the invocation of the command that is running."""
+        return cls(click.get_current_context(), on_connect=on_connect)
+
+    def echo_data(self, text: str) -> None:
+        """Print data on stdout, without secrets."""
+        self.reporter.data(text)
+
+    @functools.cached_property
+    def loaded(self) -> Loaded:
+        """The app, or why it could not be loaded."""
+        from flask.cli import ScriptInfo
+
+        from ..app.loading import load
+
+        self._learn_from_environment()
+        return load(self.ctx.ensure_object(ScriptInfo), on_connect=self._on_connect)
+
+    @property
+    def app(self) -> Flask:
+        """The app.
+
+        :raises AppNotLoaded: if there is none.
+        """
+        if self.loaded.app is None:
+            raise self.loaded.error or AppNotLoaded("there is no app.")
+        return self.loaded.app
+
+    @functools.cached_property
+    def extension(self) -> Extension:
+        """The app's extension.
+
+        :raises AppError: if it has none, or cannot be loaded.
+        """
+        from ..app.discovery import find_extension
+
+        return find_extension(self.app)
+
+    def resolution(self) -> Resolution:
+        """Return every setting with its origin; never fails for a wrong one."""
+        return self._resolution
+
+    @functools.cached_property
+    def _resolution(self) -> Resolution:
+        return self._resolve(self.loaded.app)
+
+    def _resolve(self, app: Flask | None) -> Resolution:
+        from flask.helpers import get_debug_flag
+
+        from ..settings.merge import resolve
+
+        resolution = resolve(
+            cli=self._typed(),
+            app_config=None if app is None else app.config,
+            environ=os.environ,
+            cwd=pathlib.Path.cwd(),
+            root_path=None if app is None else pathlib.Path(app.root_path),
+            debug=get_debug_flag() if app is None else app.debug,
+            config_file=self.options.get("config_file"),
+            engine_url=self._engine_url if app is not None else lambda: None,
+        )
+        self.hide.add(resolution.secrets(), shown=resolution.shown_names())
+        return resolution
+
+    def without_app(self) -> Settings:
+        """Return the settings as they are before the app is loaded.
+
+        :raises SettingsError: if one is wrong.
+        """
+        return self._resolve(None).settings
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The settings.
+
+        :raises SettingsError: if one is wrong; it holds all faults.
+        """
+        settings = self._resolution.settings
+        for note in self._resolution.notes:
+            self.reporter.note(note)
+        if self.loaded.error is not None:
+            self.reporter.note(f"the app's config was not read: {self.loaded.error}")
+        return settings
+
+    @property
+    def target(self) -> PostgresUri:
+        """The URI of the target.
+
+        :raises FlaskPostgresError: if no source names one.
+        """
+        uri = self.settings.target_database_uri
+        if uri is not None:
+            return uri
+        if self.loaded.error is not None:
+            raise self.loaded.error
+        looked = "looked at --uri, FLASK_POSTGRES_TARGET_DATABASE_URI, SQLALCHEMY_DATABASE_URI, the TOML file"
+        raise UsageError(
+            f"no database is named ({looked}, and the app's engine).",
+            hint='Set app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql://localhost:5432/mydb"',
+        )
+
+    def guard(self) -> None:
+        """Refuse to run where ``cli_disallowed_envs`` says so; names compare without regard to case.
+
+        :raises EnvironmentNotAllowed: if so.
+        """
+        settings, resolution = self.settings, self._resolution
+        disallowed = {name.casefold() for name in settings.cli_disallowed_envs}
+        if settings.env.casefold() in disallowed:
+            environment, listed = resolution["env"], resolution["cli_disallowed_envs"]
+            raise EnvironmentNotAllowed(
+                f'flask psql {self.ctx.info_name} is not allowed in the environment "{settings.env}" '
+                f"(from {environment.origin}); {listed.setting.name} disallows it (from {listed.origin})."
+            )
+
+    def require_app(self) -> None:
+        """Make sure that there is an app to initialize a database with.
+
+        :raises AppError: if not.
+        """
+        _ = self.app
+
+    def _typed(self) -> dict[str, t.Any]:
+        """Return the settings whose flags the user has typed, not a flag's default."""
+        return {
+            name: value
+            for name, value in self.options.items()
+            if name in BY_NAME and self.ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        }
+
+    def _engine_url(self) -> t.Any:
+        try:
+            return self.extension.engine_url()
+        except (ExtensionNotFound, FlaskPostgresError):
+            return None
+
+    def _learn_from_environment(self) -> None:
+        """Know the secrets of the environment before the app is loaded: its errors may quote them."""
+        from ..settings.masking import secrets_in
+
+        for name, value in os.environ.items():
+            if "DATABASE_URI" in name or "DATABASE_URL" in name:
+                self.hide.add(secrets_in(value))

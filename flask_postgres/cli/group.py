@@ -1,0 +1,81 @@
+"""The group: commands that load late, help in sections, and answers to typing errors."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import typing as t
+
+import click
+
+SYNONYMS = {
+    "delete": "drop",
+    "remove": "drop",
+    "destroy": "drop",
+    "initialize": "init",
+    "seed": "init",
+    "overwrite": "reset",
+    "recreate": "reset",
+    "new": "create",
+    "settings": "config",
+}
+"""What people type for a command of another name."""
+
+
+class Listed(t.NamedTuple):
+    """How a command stands in the group's help, before it is loaded."""
+
+    section: str
+    help: str
+
+
+class PsqlGroup(click.Group):
+    """A group whose commands are modules of ``flask_postgres.cli.commands``."""
+
+    def __init__(self, *args: t.Any, commands_table: t.Mapping[str, Listed], **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands_table = commands_table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands_table)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in self.commands_table:
+            return None
+        if name not in self.commands:
+            module = importlib.import_module(f".commands.{name}", __package__)
+            command: click.Command = module.command
+            command.short_help = self.commands_table[name].help
+            self.add_command(command, name)
+        return self.commands[name]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        width = max(map(len, self.commands_table))
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, listed in self.commands_table.items():
+            sections.setdefault(listed.section, []).append((name.ljust(width), listed.help))
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in self.commands_table and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(_unknown(name, self.commands_table), ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> t.Any:
+        from .boundary import boundary
+
+        with boundary(ctx):
+            return super().invoke(ctx)
+
+
+def _unknown(name: str, known: t.Iterable[str]) -> str:
+    typed = name.lower()
+    near = SYNONYMS.get(typed) or next(iter(difflib.get_close_matches(typed, [*known, *SYNONYMS], n=1)), None)
+    near = SYNONYMS.get(near or "", near)
+    hint = f' Did you mean "{near}"?' if near else " See: flask psql --help"
+    return f'No such command "{name}".{hint}'

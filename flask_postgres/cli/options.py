@@ -1,0 +1,95 @@
+"""Options, made from the table of settings; and those that every command has."""
+
+from __future__ import annotations
+
+import typing as t
+
+import click
+
+from ..settings.schema import BY_NAME, Setting
+
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+
+CREATION = (
+    "database_template",
+    "owner",
+    "encoding",
+    "locale",
+    "lc_collate",
+    "lc_ctype",
+    "locale_provider",
+    "icu_locale",
+    "tablespace",
+    "connection_limit",
+    "extensions",
+    "protect",
+)
+"""The settings that shape a new database."""
+
+SERVER = ("server", "server_data_dir", "server_bin_dir")
+TARGET = ("target_database_uri", "admin_dbname", "connect_timeout", *SERVER)
+INIT = ("init_with", "metadata")
+
+
+class Option(click.Option):
+    """An option that no environment variable can set.
+
+    Flask gives its group the prefix FLASK: without this ``FLASK_PSQL_DROP_FORCE=1`` would answer "yes"
+    where nobody looks for it.
+    """
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        kwargs.setdefault("allow_from_autoenv", False)
+        super().__init__(*args, **kwargs)
+
+
+def option(*names: str, **kwargs: t.Any) -> t.Callable[[F], F]:
+    """Return ``click.option`` for an :class:`Option`."""
+    return click.option(*names, cls=Option, **kwargs)
+
+
+def setting_options(*names: str) -> t.Callable[[F], F]:
+    """Add the flags of settings, by their names; their values go to the settings, not to the command."""
+
+    def decorate(function: F) -> F:
+        for name in reversed(names):
+            function = _setting_option(BY_NAME[name])(function)
+        return function
+
+    return decorate
+
+
+def common_options(function: F) -> F:
+    """Add the options that every command has."""
+    verbose = option("--verbose", "-v", is_flag=True, help="Show causes, and tracebacks of errors.")
+    quiet = option("--quiet", "-q", is_flag=True, help="Say nothing but errors and data.")
+    file = option("--config", "config_file", metavar="FILE", help="Read the settings from this TOML file.")
+    return file(quiet(verbose(function)))
+
+
+def _setting_option(setting: Setting) -> t.Callable[[F], F]:
+    help_text = setting.help
+    if setting.default not in (None, (), False):
+        help_text += f"  [default: {setting.default}]"
+    if any("/" in flag for flag in setting.flags):
+        return option(*setting.flags, setting.name, default=None, help=help_text)
+    kind: t.Any = click.Choice(setting.choices) if setting.choices else click.STRING
+    return option(
+        *setting.flags,
+        setting.name,
+        type=kind,
+        default=None,
+        multiple=setting.repeatable,
+        metavar=setting.metavar,
+        help=help_text,
+    )
+
+
+dry_run = option("--dry-run", "-n", is_flag=True, help="Print the plan and its SQL, and run nothing.")
+force = option(
+    "--force", "-f", "--yes", "-y", "force", is_flag=True, help="Do not ask for the database's name first."
+)
+force_disconnect = option(
+    "--force-disconnect", "-fd", is_flag=True, help="End the sessions that others have on the database."
+)
+overwrite = option("--overwrite", "-o", is_flag=True, help="Replace a database that exists.")

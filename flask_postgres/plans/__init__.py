@@ -1,0 +1,1 @@
+"""What will be done: plans as data, the checks before them, and how they are run and undone."""

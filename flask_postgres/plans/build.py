@@ -1,0 +1,321 @@
+"""All that this tool can do to a database: plans built from a request and facts, by pure functions."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import DatabaseMissing, FlaskPostgresError, Refused, ServerError
+from ..postgres import marks
+from ..postgres.ddl import Clauses
+from ..postgres.facts import Database, Facts, Parameter
+from ..postgres.marks import State
+from . import checks
+from .steps import (
+    CloseToOthers,
+    CreateDatabase,
+    Discard,
+    DropDatabase,
+    Finish,
+    Initialize,
+    InstallExtensions,
+    MakeUnfinished,
+    Protect,
+    Publish,
+    RemoveLeftover,
+    Step,
+    Swap,
+)
+
+Command = t.Literal["create", "init", "drop", "setup", "reset", "protect", "unprotect", "recover"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user wants done to one database.
+
+    :param clauses: the clauses of CREATE DATABASE, by their settings' names.
+    :param how: what initializing will run, in words.
+    """
+
+    command: Command
+    dbname: str
+    clauses: Clauses = dataclasses.field(default_factory=dict)
+    extensions: tuple[str, ...] = ()
+    overwrite: bool = False
+    force_disconnect: bool = False
+    if_missing: bool = False
+    protect: bool = False
+    how: str = "the app's own means"
+
+    @property
+    def initializes(self) -> bool:
+        return self.command in ("init", "setup", "reset")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be done, as data.
+
+    :param outcome: what is said of the state that was found, before the steps.
+    :param destroys: the database that will be gone afterwards; it wants a confirmation.
+    :param unprotects: the database that nothing will protect afterwards; likewise.
+    :param notes: what the user should know before confirming.
+    """
+
+    request: Request
+    steps: tuple[Step, ...] = ()
+    outcome: str | None = None
+    destroys: Database | None = None
+    unprotects: Database | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ends_no_sessions(self) -> bool:
+        """Whether sessions on what is destroyed have to be closed by whoever has them."""
+        return not self.request.force_disconnect and self.request.command != "recover"
+
+    @property
+    def at_stake(self) -> Database | None:
+        """The database whose name the user has to type."""
+        return self.destroys or self.unprotects
+
+    def faults(self, facts: Facts) -> t.Iterator[FlaskPostgresError]:
+        """Yield every reason why the plan must not begin."""
+        if self.steps:
+            yield from checks.server(facts)
+        for step in self.steps:
+            yield from step.faults(facts)
+        if self.destroys is not None and self.ends_no_sessions:
+            yield from checks.open_sessions(self.destroys)
+
+
+def build(request: Request, facts: Facts, *, token: str) -> Plan:
+    """Build the plan of a command.
+
+    :param token: names the command in the marks that it leaves.
+    :raises Refused: if an earlier command was interrupted and only ``recover`` can decide what to keep,
+        or another command is at work on the database.
+    :raises DatabaseMissing: if there is nothing to initialize.
+    """
+    builders = {"create": _create, "init": _init, "drop": _drop, "setup": _create, "reset": _reset}
+    return builders[request.command](_Situation(request, facts, token))
+
+
+def refuse_at_work(facts: Facts, dbname: str) -> None:
+    """Refuse to touch a database that a living command is making or has closed.
+
+    :raises Refused: if so.
+    """
+    target = facts.target
+    if target is not None and target.maker_alive and target.state in (State.UNFINISHED, State.BLOCKED):
+        message = f'another command is at work on database "{dbname}".'
+        raise Refused(message, hint="Wait until it is done: flask psql status")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Situation:
+    request: Request
+    facts: Facts
+    token: str
+
+    @property
+    def name(self) -> str:
+        return self.request.dbname
+
+    @property
+    def present(self) -> Database | None:
+        """The target, unless a command that is gone has left it unfinished: that counts as absent."""
+        target = self.facts.target
+        return None if target is None or target.abandoned else target
+
+
+def _create(case: _Situation) -> Plan:
+    """Plan ``create`` and ``setup``: they differ in what fills the database alone."""
+    request, target = case.request, case.present
+    _refuse_interrupted(case)
+    if target is None:
+        return Plan(request=request, steps=(*_leftovers(case), *_make(case)))
+    if request.overwrite:
+        return _replace(case, target)
+    if target.invalid:
+        raise _invalid(target)
+    exists = f'database "{case.name}" already exists'
+    if request.command == "create" or request.if_missing:
+        return Plan(request=request, outcome=exists)
+    fill = Initialize(name=case.name, how=request.how, transient=False)
+    return Plan(request=request, steps=(fill,), outcome=exists)
+
+
+def _init(case: _Situation) -> Plan:
+    target = case.facts.target
+    if target is None:
+        raise DatabaseMissing(
+            f'database "{case.name}" does not exist.', hint="Create and fill it: flask psql setup"
+        )
+    if target.abandoned:
+        message = f'database "{case.name}" is not complete: the command that made it was interrupted.'
+        raise Refused(message, hint="Run: flask psql recover, or flask psql setup")
+    _refuse_interrupted(case)
+    if target.invalid:
+        raise _invalid(target)
+    fill = Initialize(name=case.name, how=case.request.how, transient=False)
+    return Plan(request=case.request, steps=(fill,))
+
+
+def _drop(case: _Situation) -> Plan:
+    target = case.facts.target
+    if target is None:
+        return Plan(request=case.request, outcome=f'database "{case.name}" does not exist')
+    refuse_at_work(case.facts, case.name)
+    force = case.request.force_disconnect and case.facts.can.force
+    step = DropDatabase(database=target, force=force)
+    return Plan(request=case.request, steps=(step,), destroys=target, notes=_aside_note(case.facts))
+
+
+def _reset(case: _Situation) -> Plan:
+    _refuse_interrupted(case)
+    if case.present is None:
+        return Plan(request=case.request, steps=(*_leftovers(case), *_make(case)))
+    return _replace(case, case.present)
+
+
+def _make(case: _Situation) -> t.Iterator[Step]:
+    """Yield the steps that make a database where there is none."""
+    request, name = case.request, case.name
+    simple = not request.initializes and not request.extensions
+    if simple or not case.facts.can.rename:
+        yield CreateDatabase(name=name, clauses=request.clauses)
+        if request.extensions:
+            yield InstallExtensions(name=name, extensions=request.extensions)
+        if request.initializes:
+            yield Initialize(name=name, how=request.how, transient=False)
+        if request.protect:
+            yield Protect(name=name)
+        return
+    temporary = marks.name_for_new(name, case.token)
+    yield MakeUnfinished(name=temporary, of=name, token=case.token, clauses=request.clauses)
+    if request.extensions:
+        yield InstallExtensions(name=temporary, extensions=request.extensions)
+    yield Publish(name=temporary, to=name, token=case.token)
+    if request.initializes:
+        yield Initialize(name=name, how=request.how)
+    yield from _finish(case, like=None)
+
+
+def _replace(case: _Situation, old: Database) -> Plan:
+    """Plan to put a new database in the place of the old one, all or nothing where the server can."""
+    request, facts = case.request, case.facts
+    if not facts.can.swap or old.invalid:
+        return _replace_without_swap(case, old)
+    parameters, lost = _carried(old, facts)
+    clauses: dict[str, t.Any] = {**_inherited(old, facts), **request.clauses}
+    new, aside = marks.name_for_new(case.name, case.token), marks.name_for_old(case.name, case.token)
+    steps: list[Step] = [
+        *_leftovers(case),
+        MakeUnfinished(
+            name=new, of=case.name, token=case.token, clauses=clauses, like=old, parameters=parameters
+        ),
+    ]
+    if request.extensions:
+        steps.append(InstallExtensions(name=new, extensions=request.extensions))
+    if request.force_disconnect or any(session.citus for session in old.sessions):
+        steps.append(CloseToOthers(database=old, token=case.token))
+    steps.append(Swap(old=old, new=new, aside=aside, token=case.token))
+    if request.initializes:
+        steps.append(Initialize(name=case.name, how=request.how))
+    steps.extend(_finish(case, like=old))
+    steps.append(Discard(name=aside, of=case.name))
+    return Plan(request=request, steps=tuple(steps), destroys=old, notes=lost)
+
+
+def _replace_without_swap(case: _Situation, old: Database) -> Plan:
+    request, facts = case.request, case.facts
+    reason = facts.can.reason or f'"{old.name}" is what an interrupted DROP has left'
+    steps: list[Step] = [
+        DropDatabase(database=old, force=request.force_disconnect and facts.can.force),
+        CreateDatabase(name=case.name, clauses=request.clauses),
+    ]
+    if request.extensions:
+        steps.append(InstallExtensions(name=case.name, extensions=request.extensions))
+    if request.initializes:
+        steps.append(Initialize(name=case.name, how=request.how, transient=False))
+    if request.protect:
+        steps.append(Protect(name=case.name))
+    note = f"this can't be undone here: the database is dropped first, because {reason}"
+    return Plan(request=request, steps=tuple(steps), destroys=old, notes=(note,))
+
+
+def _finish(case: _Situation, *, like: Database | None) -> t.Iterator[Step]:
+    request = case.request
+    limit = request.clauses.get("connection_limit", like.connection_limit if like else None)
+    outcomes = [f'database "{case.name}" was created']
+    if request.initializes:
+        outcomes.append(f'database "{case.name}" was initialized')
+    yield Finish(
+        name=case.name,
+        token=case.token,
+        comment=like.comment if like else None,
+        connection_limit=int(limit) if limit is not None and int(limit) != -1 else None,
+        protect=request.protect,
+        outcomes=tuple(outcomes),
+    )
+
+
+def _leftovers(case: _Situation) -> t.Iterator[Step]:
+    target = case.facts.target
+    if target is not None and target.abandoned:
+        yield RemoveLeftover(name=case.name, of=case.name)
+    for item in case.facts.unmade:
+        if item.owned:
+            yield RemoveLeftover(name=item.name, of=case.name)
+
+
+def _inherited(old: Database, facts: Facts) -> dict[str, str]:
+    clauses = {}
+    if old.owner and old.owner != facts.role.name:
+        clauses["owner"] = old.owner
+    if old.tablespace != "pg_default":
+        clauses["tablespace"] = old.tablespace
+    return clauses
+
+
+def _carried(old: Database, facts: Facts) -> tuple[tuple[Parameter, ...], tuple[str, ...]]:
+    """Part the old database's parameters into those that we may set, and notes on the others."""
+    carried, lost = [], []
+    for item in old.parameters:
+        others = item.role is not None and item.role != facts.role.name
+        if facts.role.superuser or not (others or item.name.lower() in facts.superuser_only):
+            carried.append(item)
+            continue
+        whose = f' of the role "{item.role}"' if item.role else ""
+        lost.append(
+            f"the setting {item.name}{whose} in this database will be lost: only a superuser may set it"
+        )
+    return tuple(carried), tuple(lost)
+
+
+def _refuse_interrupted(case: _Situation) -> None:
+    refuse_at_work(case.facts, case.name)
+    target, aside = case.facts.target, case.facts.aside
+    if target is not None and target.state is State.BLOCKED:
+        message = f'an interrupted command has left database "{case.name}" closed to connections.'
+        raise Refused(message, hint="Open it again: flask psql recover")
+    if aside is not None and (target is None or target.abandoned):
+        message = f'an interrupted reset has set database "{case.name}" aside as "{aside.name}".'
+        raise Refused(
+            message, hint="Put it back: flask psql recover, or drop it: flask psql recover --discard"
+        )
+
+
+def _aside_note(facts: Facts) -> tuple[str, ...]:
+    if facts.aside is None:
+        return ()
+    return (
+        f'an interrupted reset has left the former database as "{facts.aside.name}" (flask psql recover)',
+    )
+
+
+def _invalid(target: Database) -> ServerError:
+    message = f'database "{target.name}" cannot be used: a DROP of it was interrupted.'
+    return ServerError(message, hint="Remove what is left: flask psql drop")

@@ -1,0 +1,198 @@
+"""What must be true before the first step: every reason against it, each with the remedy."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+from sqlalchemy.dialects import postgresql
+
+from ..errors import (
+    DatabaseInUse,
+    DatabaseProtected,
+    FlaskPostgresError,
+    PermissionDenied,
+    PreflightFailed,
+    Refused,
+    ServerError,
+    Unsupported,
+)
+from ..postgres.ddl import Clauses
+from ..postgres.facts import Database, Facts
+from ..postgres.marks import State
+
+Faults = t.Iterator[FlaskPostgresError]
+
+NEVER_DROPPED = ("postgres", "template0", "template1")
+SHOWN_SESSIONS = 5
+
+
+def raise_all(faults: t.Iterable[FlaskPostgresError]) -> None:
+    """Raise what was found: one reason as itself, several together."""
+    unique = {str(fault): fault for fault in faults}
+    if len(unique) == 1:
+        raise next(iter(unique.values()))
+    if unique:
+        raise PreflightFailed(tuple(unique.values()))
+
+
+def server(facts: Facts) -> Faults:
+    """Yield what is wrong with the server itself."""
+    if not facts.can.supported:
+        version = f"{facts.can.version // 10000}.{facts.can.version % 10000}"
+        yield Unsupported(f"the server is PostgreSQL {version}; 13 is the oldest that works.")
+    if facts.standby:
+        yield Unsupported(
+            "the server is a standby: it can only be read.",
+            hint="Connect to the primary, for example with ?target_session_attrs=read-write",
+        )
+
+
+def creating(facts: Facts, clauses: Clauses) -> Faults:
+    """Yield what stands against CREATE DATABASE with these clauses."""
+    if not facts.role.createdb:
+        yield PermissionDenied(
+            f'the role "{facts.role.name}" may not create databases (CREATEDB is not inherited).',
+            hint=f"As a superuser, run: ALTER ROLE {quoted(facts.role.name)} CREATEDB",
+        )
+    for name in facts.missing_roles:
+        yield ServerError(f'the owner "{name}" does not exist.', hint=f"Run: CREATE ROLE {quoted(name)}")
+    for name in facts.unusable_roles:
+        yield PermissionDenied(
+            f'the role "{facts.role.name}" is not a member of the owner "{name}".',
+            hint=f"As a superuser, run: GRANT {quoted(name)} TO {quoted(facts.role.name)}",
+        )
+    for name in facts.missing_tablespaces:
+        yield ServerError(
+            f'the tablespace "{name}" does not exist.', hint="Look at them: SELECT spcname FROM pg_tablespace"
+        )
+    yield from _template(facts, clauses)
+
+
+def _template(facts: Facts, clauses: Clauses) -> Faults:
+    template, name = facts.template, facts.template_name
+    if facts.assumed or (name and not facts.can.templates):
+        if name and not facts.can.templates:
+            yield Unsupported(f"{facts.can.product} cannot copy a template.", hint="Leave --template out.")
+        return
+    if template is None:
+        if name:
+            yield ServerError(f'the template database "{name}" does not exist.', hint="Check --template.")
+        return
+    if not (template.is_template or template.owned):
+        yield PermissionDenied(
+            f'the role "{facts.role.name}" may not copy "{template.name}".',
+            hint=f"As a superuser, run: ALTER DATABASE {quoted(template.name)} IS_TEMPLATE true",
+        )
+    if template.sessions:
+        yield DatabaseInUse(
+            f'the template "{template.name}" has open sessions: {sessions_text(template)}.',
+            hint="Close them, or use --template template0",
+        )
+    encoding = clauses.get("encoding")
+    if template.name != "template0" and encoding is not None and _differ(str(encoding), template.encoding):
+        yield ServerError(
+            f'the encoding {encoding} is not that of "{template.name}", {template.encoding}.',
+            hint="Use --template template0",
+        )
+
+
+def _differ(one: str, other: str) -> bool:
+    """Compare encodings as PostgreSQL does: without regard to case, hyphens and underscores."""
+    plain = [name.lower().replace("-", "").replace("_", "") for name in (one, other)]
+    return plain[0] != plain[1] and set(plain) != {"unicode", "utf8"}
+
+
+def extensions(facts: Facts) -> Faults:
+    """Yield the extensions that the server does not have."""
+    for name in facts.missing_extensions:
+        near = difflib.get_close_matches(name, facts.available_extensions, n=1)
+        did = f'Did you mean "{near[0]}"?' if near else "Install its package on the server."
+        yield ServerError(f'the extension "{name}" is not available on the server.', hint=did)
+
+
+def taking_away(database: Database, facts: Facts) -> Faults:
+    """Yield what stands against dropping a database or setting it aside."""
+    if database.name in NEVER_DROPPED or database.name == facts.admin_dbname:
+        yield Refused(
+            f'database "{database.name}" is one that this tool never drops: it works from there.',
+            hint="Choose another target.",
+        )
+    if database.state is State.PROTECTED:
+        yield protected(database.name)
+    yield from owning(database, facts)
+    if database.is_template:
+        yield Refused(
+            f'database "{database.name}" is a template.',
+            hint=f"Run: ALTER DATABASE {quoted(database.name)} IS_TEMPLATE false",
+        )
+    if database.prepared:
+        yield DatabaseInUse(
+            f'database "{database.name}" has {database.prepared} prepared transactions.',
+            hint="Look at pg_prepared_xacts, and COMMIT PREPARED or ROLLBACK PREPARED each.",
+        )
+    if database.subscriptions:
+        yield DatabaseInUse(
+            f'database "{database.name}" has {database.subscriptions} subscriptions.',
+            hint="In it, run DROP SUBSCRIPTION for each (see pg_subscription).",
+        )
+    for slot in database.slots:
+        yield DatabaseInUse(
+            f'database "{database.name}" has the logical replication slot "{slot}".',
+            hint=f"Run: SELECT pg_drop_replication_slot('{slot}')",
+        )
+
+
+def owning(database: Database, facts: Facts) -> Faults:
+    """Yield that our role may not change the database, if it may not."""
+    if not database.owned:
+        yield PermissionDenied(
+            f'the role "{facts.role.name}" does not own database "{database.name}"; "{database.owner}" does.',
+            hint=f"As a superuser, run: GRANT {quoted(database.owner)} TO {quoted(facts.role.name)}",
+        )
+
+
+def ending_sessions(database: Database, facts: Facts) -> Faults:
+    """Yield the sessions that our role may not end."""
+    stuck = [session for session in database.sessions if not session.endable]
+    for user in dict.fromkeys(session.user for session in stuck):
+        who = f'"{user}"' if user else "an unknown user"
+        yield PermissionDenied(
+            f'the role "{facts.role.name}" may not end the sessions of {who} on "{database.name}".',
+            hint="Close them, or as a superuser run: GRANT pg_signal_backend TO " + quoted(facts.role.name),
+        )
+
+
+def open_sessions(database: Database) -> Faults:
+    """Yield a refusal that names the sessions, when ending them was not asked for."""
+    counted = [session for session in database.sessions if not session.citus]
+    if counted:
+        yield DatabaseInUse(
+            f'database "{database.name}" has {len(counted)} open '
+            f"{'session' if len(counted) == 1 else 'sessions'}: {sessions_text(database)}.",
+            hint="Close them, or end them with --force-disconnect.",
+        )
+
+
+def protected(name: str) -> DatabaseProtected:
+    """Return the refusal to take a protected database away."""
+    return DatabaseProtected(
+        f'database "{name}" is protected: nothing here drops it, whatever the flags.',
+        hint="Lift that first: flask psql unprotect",
+    )
+
+
+def sessions_text(database: Database) -> str:
+    """Name the first few sessions."""
+    counted = [session for session in database.sessions if not session.citus]
+    named = "; ".join(str(session) for session in counted[:SHOWN_SESSIONS])
+    more = len(counted) - SHOWN_SESSIONS
+    return f"{named}; and {more} more" if more > 0 else named
+
+
+def quoted(name: str) -> str:
+    """Return an identifier as it is written in SQL, for a remedy to copy."""
+    return _PREPARER.quote(name)
+
+
+_PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]

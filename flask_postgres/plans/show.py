@@ -1,0 +1,32 @@
+"""A plan in words and SQL: what ``--dry-run`` prints."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..postgres.ddl import sql_text
+from ..postgres.probe import address_text
+from ..uri import PostgresUri
+from .perform import Planned
+
+
+def as_text(planned: Planned, uri: PostgresUri) -> str:
+    """Return the plan, step by step, with its exact SQL."""
+    return "\n".join(_lines(planned, uri))
+
+
+def _lines(planned: Planned, uri: PostgresUri) -> t.Iterator[str]:
+    plan, facts = planned
+    yield f'{plan.request.command} of database "{plan.request.dbname}" on {address_text(uri)}'
+    if facts.assumed:
+        yield f"Assumed, because {facts.assumed}: the database does not exist."
+    if plan.outcome:
+        yield plan.outcome
+    if not plan.steps:
+        yield "There is nothing to do."
+    for note in plan.notes:
+        yield f"Note: {note}"
+    for number, step in enumerate(plan.steps, 1):
+        yield f"{number}. {step.describe()}"
+        for statement in step.statements():
+            yield f"     {sql_text(statement)};"

@@ -1,0 +1,198 @@
+"""Sessions for administration: opened by SQLAlchemy, in autocommit mode, without a pool.
+
+Every error that leaves this module is one of ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import typing as t
+
+from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.schema import ExecutableDDLElement
+
+from .. import errors
+from ..reporting import Reporter, Silence
+from ..uri import PostgresUri
+from . import failures, probe
+from .drivers import administrative
+
+APPLICATION = "flask-postgres"
+
+_NO_TIMEOUTS = text(
+    "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN ('statement_timeout',"
+    " 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')"
+)
+
+
+class Session:
+    """One connection to one database, in autocommit mode."""
+
+    def __init__(self, connection: Connection, dbname: str) -> None:
+        self.dbname = dbname
+        self._connection = connection
+
+    def run(self, *statements: ExecutableDDLElement, doing: str) -> None:
+        """Run statements, each on its own.
+
+        :param doing: what they do, for the error.
+        """
+        for statement in statements:
+            with _translated(doing):
+                self._connection.execute(statement)
+
+    def rows(self, query: str, /, *, doing: str = "read the catalogue", **values: t.Any) -> t.Sequence[t.Any]:
+        """Run one query and return its rows."""
+        with _translated(doing):
+            return self._connection.execute(text(query), values).all()
+
+    def value(self, query: str, /, *, doing: str = "read the catalogue", **values: t.Any) -> t.Any:
+        """Run one query and return the first column of its first row; None without a row."""
+        rows = self.rows(query, doing=doing, **values)
+        return rows[0][0] if rows else None
+
+    @contextlib.contextmanager
+    def transaction(self, *, doing: str) -> t.Iterator[None]:
+        """Run what is inside as one transaction: all of it or, after any error, nothing."""
+        with _translated(doing):
+            self._connection.exec_driver_sql("BEGIN")
+        try:
+            yield
+        except BaseException:
+            # The session may be gone, and with it the transaction.
+            with contextlib.suppress(DBAPIError):
+                self._connection.exec_driver_sql("ROLLBACK")
+            raise
+        with _translated(doing):
+            self._connection.exec_driver_sql("COMMIT")
+
+    def close(self) -> None:
+        """End the session; one that is lost already is no fault."""
+        with contextlib.suppress(Exception):
+            self._connection.close()
+        with contextlib.suppress(Exception):
+            self._connection.engine.dispose()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """How to reach one server.
+
+    :param uri: the target, as the user gave it.
+    :param admin_dbname: the database to administer from; None when the user has not chosen one.
+    :param connect_timeout: seconds, for each connection.
+    :param connect_args: the app's own arguments for its driver.
+    :param token: names the command in ``pg_stat_activity``.
+    """
+
+    uri: PostgresUri
+    admin_dbname: str | None = None
+    connect_timeout: float = 10
+    connect_args: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    token: str = ""
+    reporter: Reporter = dataclasses.field(default_factory=Silence)
+
+    @property
+    def application_name(self) -> str:
+        """The name of our sessions: it tells which command they belong to, and its target."""
+        return f"{APPLICATION} {self.token} {self.uri.dbname}".encode()[:63].decode(errors="ignore")
+
+    def admin(self) -> Session:
+        """Open a session to the database to administer from.
+
+        When the user has not chosen one and ``postgres`` is out of reach, ``template1`` is tried, which
+        every cluster has.
+
+        :raises CannotConnect: if there is none.
+        """
+        if self.admin_dbname is not None:
+            return self.open(self.admin_dbname)
+        try:
+            return self.open("postgres")
+        except (errors.ServerUnreachable, errors.AuthenticationFailed):
+            raise
+        except errors.CannotConnect as first:
+            if first.sqlstate == "53300":
+                raise
+            try:
+                session = self.open("template1")
+            except errors.CannotConnect:
+                raise first from None
+            self.reporter.detail(f'administering from "template1", for "postgres" is out of reach: {first}')
+            return session
+
+    def target(self) -> Session:
+        """Open a session to the target itself.
+
+        :raises CannotConnect: if that fails; this does not tell that the database is missing.
+        """
+        return self.open(self.uri.dbname)
+
+    def open(self, dbname: str) -> Session:
+        """Open a session to any database of the server, as the URI's user.
+
+        :raises CannotConnect: with the reason, as far as it can be found out.
+        """
+        wanted = self.uri.with_dbname(dbname)
+        uri, dropped = administrative(wanted)
+        if dropped:
+            self.reporter.detail(
+                f"left out of the URI, for {uri.driver} does not know it: {', '.join(dropped)}"
+            )
+        engine = create_engine(
+            uri.url,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+            connect_args=self._connect_args(uri),
+            hide_parameters=True,
+        )
+        try:
+            connection = engine.connect()
+            connection.execute(_NO_TIMEOUTS)
+        except (OperationalError, InterfaceError) as error:
+            raise self._explained(wanted, error) from error
+        except DBAPIError as error:
+            raise failures.translate(error, doing=f'connect to database "{dbname}"') from error
+        except ImportError as error:
+            hint = "Run: pip install 'psycopg[binary]'"
+            raise errors.DriverMissing(f"{uri.driver} cannot be imported: {error}.", hint=hint) from error
+        except (ArgumentError, TypeError, ValueError) as error:
+            message = f"the URI and connect_args cannot be used with {uri.driver}: {error}."
+            raise errors.CannotConnect(message) from error
+        except AssertionError as error:  # SQLAlchemy: a version text that it cannot read
+            message = f"the server does not tell a PostgreSQL version: {error}."
+            raise errors.Unsupported(message) from error
+        return Session(connection, dbname)
+
+    def _connect_args(self, uri: PostgresUri) -> dict[str, t.Any]:
+        ours = {
+            "connect_timeout": max(1, math.ceil(self.connect_timeout)),
+            "application_name": self.application_name,
+        }
+        if uri.driver == "psycopg":
+            # Prepared statements do not survive a pooler that changes the backend in between.
+            ours["prepare_threshold"] = None
+        return {**self.connect_args, **ours}
+
+    def _explained(self, uri: PostgresUri, error: DBAPIError) -> errors.FlaskPostgresError:
+        if failures.sqlstate(error) is not None:
+            return failures.translate(error, doing=f'connect to database "{uri.dbname}"')
+        said = failures.server_line(error)
+        return probe.explain(uri, said, timeout=min(5.0, self.connect_timeout))
+
+
+@contextlib.contextmanager
+def _translated(doing: str) -> t.Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise failures.translate(error, doing=doing) from error

@@ -1,0 +1,90 @@
+"""What a server can do: decided here alone, from its version text and its catalogues.
+
+PostgreSQL-compatible engines answer the same protocol but lack some of what safety is built on.
+Whoever builds a plan asks this value, and never the version.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+MINIMUM_VERSION = 130000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What one server, and one database of it, can do.
+
+    :param product: the name of the engine: ``PostgreSQL``, ``CockroachDB``, ``YugabyteDB``, ``Citus``…
+    :param version: as ``server_version_num`` gives it, such as 180001; 0 when it is not told.
+    :param rename: whether a database can be renamed with all that is in it.
+    :param force: whether ``DROP DATABASE … WITH (FORCE)`` is understood.
+    :param advisory_locks: whether session-level advisory locks hold across sessions.
+    :param templates: whether ``CREATE DATABASE … TEMPLATE`` takes another than the default.
+    :param shared_comments: whether ``COMMENT ON DATABASE`` can be read from every database.
+    :param transactional_ddl: whether several ``ALTER DATABASE`` are undone together.
+    :param reason: why something of it is lacking, for the user.
+    """
+
+    product: str = "PostgreSQL"
+    version: int = 0
+    rename: bool = True
+    force: bool = True
+    advisory_locks: bool = True
+    templates: bool = True
+    shared_comments: bool = True
+    transactional_ddl: bool = True
+    reason: str | None = None
+
+    @property
+    def swap(self) -> bool:
+        """Whether reset can put a new database in the place of the old one, all or nothing."""
+        return self.rename and self.transactional_ddl and self.shared_comments
+
+    @property
+    def supported(self) -> bool:
+        """Whether this tool can work with the server at all."""
+        return self.version == 0 or self.version >= MINIMUM_VERSION
+
+
+def from_answers(version_text: str, version_num: int, *, citus_nodes: int = 0) -> Capabilities:
+    """Decide from what the server says of itself.
+
+    :param version_text: the answer of ``SELECT version()``.
+    :param version_num: ``server_version_num``; engines that imitate PostgreSQL answer one too.
+    :param citus_nodes: how many worker nodes the target database knows; 0 when it has no Citus.
+    """
+    if "CockroachDB" in version_text:
+        return Capabilities(
+            product=_named(version_text, "CockroachDB"),
+            version=version_num,
+            force=False,
+            advisory_locks=False,
+            templates=False,
+            transactional_ddl=False,
+            reason="CockroachDB has no advisory locks, no FORCE, and no renaming in a transaction",
+        )
+    if "-YB-" in version_text or "Yugabyte" in version_text:
+        return Capabilities(
+            product="YugabyteDB",
+            version=version_num,
+            advisory_locks=False,
+            force=False,
+            templates=False,
+            transactional_ddl=False,
+            reason="YugabyteDB does not undo several changes to databases together",
+        )
+    if citus_nodes:
+        return Capabilities(
+            product="Citus",
+            version=version_num,
+            rename=False,
+            reason=f"{citus_nodes} Citus worker nodes look this database up by its name",
+        )
+    return Capabilities(version=version_num)
+
+
+def _named(text: str, product: str) -> str:
+    found = re.search(rf"{product}\D*v?(\d+\.\d+(?:\.\d+)?)", text)
+    return f"{product} {found[1]}" if found else product

@@ -1,0 +1,91 @@
+"""Which driver does the administration, and what of a URI it understands."""
+
+from __future__ import annotations
+
+import importlib.util
+import typing as t
+
+from ..errors import DriverMissing, UriValidationError
+from ..uri import PostgresUri
+
+SYNCHRONOUS = ("psycopg2", "psycopg")
+"""The drivers that can do the administration, the preferred one first."""
+
+_FOREIGN_KEYS = {
+    # Query keys that are not libpq's, by the driver that alone knows them. asyncpg's ssl is not among
+    # them: it becomes sslmode, for dropping it would send the password in the clear.
+    "asyncpg": (
+        "prepared_statement_cache_size",
+        "prepared_statement_name_func",
+        "statement_cache_size",
+        "max_cached_statement_lifetime",
+        "max_cacheable_statement_size",
+        "command_timeout",
+        "timeout",
+        "server_settings",
+        "direct_tls",
+        "async_fallback",
+        "async_creator_fn",
+    ),
+    "pg8000": ("unix_sock", "ssl_context", "tcp_keepalive", "startup_params"),
+}
+
+
+class Administrative(t.NamedTuple):
+    """A URI that a synchronous driver can use, and the query keys that were left out of it."""
+
+    uri: PostgresUri
+    dropped: tuple[str, ...]
+
+
+def administrative(uri: PostgresUri) -> Administrative:
+    """Return the same database for an installed synchronous driver.
+
+    :raises DriverMissing: if neither psycopg2 nor psycopg is installed.
+    """
+    driver = _choose(uri.driver)
+    if uri.driver is None or uri.driver == driver:
+        return Administrative(uri.with_driver(driver), ())
+    query = dict(uri.query)
+    if "ssl" in query:
+        query.setdefault("sslmode", _sslmode(query.pop("ssl")))
+    foreign = tuple(
+        key for keys in _FOREIGN_KEYS.values() for key in keys if query.pop(key, None) is not None
+    )
+    url = uri.url.set(query=query, drivername=f"postgresql+{driver}")
+    return Administrative(PostgresUri(url), foreign)
+
+
+def installed(driver: str) -> bool:
+    """Tell whether a driver can be imported, without importing it."""
+    return importlib.util.find_spec(driver) is not None
+
+
+def _choose(wanted: str | None) -> str:
+    if wanted in SYNCHRONOUS and installed(wanted):
+        return wanted
+    for driver in _preferred():
+        if installed(driver):
+            return driver
+    raise DriverMissing(
+        "neither psycopg2 nor psycopg is installed.", hint="Run: pip install 'psycopg[binary]'"
+    )
+
+
+def _preferred() -> tuple[str, ...]:
+    """Return the drivers in the order in which the installed SQLAlchemy would choose: 2.1 prefers psycopg."""
+    from sqlalchemy import make_url
+
+    default = make_url("postgresql://").get_dialect().driver
+    return (default, *(driver for driver in SYNCHRONOUS if driver != default))
+
+
+def _sslmode(value: str | tuple[str, ...]) -> str:
+    text = (value if isinstance(value, str) else value[-1]).lower()
+    known = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
+    modes = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+    mode = known.get(text, text)
+    if mode not in modes:
+        message = f'the query key "ssl" has a value that is none of {", ".join(modes)}.'
+        raise UriValidationError(message, part="query", hint="Write one of them, or use sslmode=.")
+    return mode

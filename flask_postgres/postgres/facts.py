@@ -1,0 +1,323 @@
+"""What is: the state of a server and of the databases that matter, as plain values.
+
+Plans and checks are made from these values alone, so a test can supply them without a server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from . import marks
+from .admin import APPLICATION, Session
+from .capabilities import Capabilities, from_answers
+from .marks import Mark, State
+
+INVALID = -2
+"""``datconnlimit`` of a database whose DROP was interrupted; it can only be dropped. PostgreSQL 13.12,
+14.9, 15.4 and later write it (commit "Handle DROP DATABASE getting interrupted", 2023)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OtherSession:
+    """A session that somebody else has open on a database.
+
+    :param endable: whether our role may end it.
+    :param citus: whether it is the maintenance daemon that Citus keeps in each of its databases.
+    """
+
+    pid: int
+    user: str | None
+    application: str
+    address: str | None
+    endable: bool = True
+    citus: bool = False
+
+    def __str__(self) -> str:
+        what = f' "{self.application}"' if self.application else ""
+        where = f" from {self.address}" if self.address else ""
+        return f"pid {self.pid}{what} as {self.user or 'an unknown user'}{where}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Grant:
+    """A privilege on a database; a grantee of None is PUBLIC."""
+
+    privilege: str
+    grantee: str | None
+    grantable: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parameter:
+    """A setting that belongs to a database; with a role, to that role in it."""
+
+    name: str
+    value: str
+    role: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """A database as ``pg_database`` has it.
+
+    :param owned: whether our role has the rights of the owner.
+    :param comment: what others wrote; our mark is in ``mark``.
+    :param grants: None when nobody has changed the default privileges.
+    :param size: bytes; None when our role may not ask.
+    :param tables: how many tables it has; None when it was not asked.
+    :param maker_alive: whether the command that made its mark still runs.
+    """
+
+    name: str
+    oid: int = 0
+    owner: str = ""
+    owned: bool = True
+    allow_connections: bool = True
+    connection_limit: int = -1
+    is_template: bool = False
+    encoding: str = "UTF8"
+    collate: str = ""
+    tablespace: str = "pg_default"
+    comment: str | None = None
+    mark: Mark | None = None
+    grants: tuple[Grant, ...] | None = None
+    parameters: tuple[Parameter, ...] = ()
+    sessions: tuple[OtherSession, ...] = ()
+    prepared: int = 0
+    slots: tuple[str, ...] = ()
+    subscriptions: int = 0
+    size: int | None = None
+    maker_alive: bool = False
+
+    @property
+    def state(self) -> State | None:
+        return self.mark.state if self.mark else None
+
+    @property
+    def invalid(self) -> bool:
+        """Whether an interrupted DROP has left it unusable."""
+        return self.connection_limit == INVALID
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether a command that is gone has left it unfinished: it counts as absent."""
+        return self.state is State.UNFINISHED and not self.maker_alive
+
+    @property
+    def raw_comment(self) -> str | None:
+        """The comment as the catalogue has it, our mark included."""
+        return self.mark.under(self.comment) if self.mark else self.comment
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """The role that we are on this server."""
+
+    name: str = ""
+    superuser: bool = False
+    createdb: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything a plan is built from.
+
+    :param target: the target; None when it does not exist.
+    :param relatives: databases of ours that were made for the target or out of it.
+    :param template: the template to copy; None when it does not exist.
+    :param superuser_only: of the parameters that databases have, those that only a superuser may set.
+    :param missing_roles: of the roles that settings name, those that the server does not know.
+    :param missing_tablespaces: likewise.
+    :param missing_extensions: likewise, those that the server cannot install.
+    :param available_extensions: what it can install; asked for only when settings name extensions.
+    :param assumed: why nothing was asked, when these are assumptions (``--dry-run`` without a server).
+    """
+
+    role: Role = dataclasses.field(default_factory=Role)
+    can: Capabilities = dataclasses.field(default_factory=Capabilities)
+    version_text: str = ""
+    admin_dbname: str = "postgres"
+    standby: bool = False
+    target: Database | None = None
+    relatives: tuple[Database, ...] = ()
+    template: Database | None = None
+    template_name: str | None = None
+    superuser_only: tuple[str, ...] = ()
+    missing_roles: tuple[str, ...] = ()
+    unusable_roles: tuple[str, ...] = ()
+    missing_tablespaces: tuple[str, ...] = ()
+    missing_extensions: tuple[str, ...] = ()
+    available_extensions: tuple[str, ...] = ()
+    assumed: str | None = None
+
+    @property
+    def asides(self) -> tuple[Database, ...]:
+        """The former databases that resets have set aside and not dropped."""
+        return tuple(item for item in self.relatives if item.state is State.ASIDE)
+
+    @property
+    def aside(self) -> Database | None:
+        """The latest of them."""
+        return max(self.asides, key=lambda item: item.oid, default=None)
+
+    @property
+    def unmade(self) -> tuple[Database, ...]:
+        """Databases that a command has begun to make under a name of ours, and whose maker is gone."""
+        return tuple(
+            item
+            for item in self.relatives
+            if not item.maker_alive and (item.mark is None or item.state is State.UNFINISHED)
+        )
+
+
+def read(
+    session: Session,
+    dbname: str,
+    *,
+    template: str | None = None,
+    roles: t.Sequence[str] = (),
+    tablespaces: t.Sequence[str] = (),
+    extensions: t.Sequence[str] = (),
+) -> Facts:
+    """Ask a server, in one query, for all that plans about one database need.
+
+    :param template: the template that will be copied.
+    :param roles: names of roles that settings mention; the others likewise.
+    """
+    answer = session.value(
+        _QUERY,
+        doing="read the catalogue",
+        target=dbname,
+        template=template or "template1",
+        ours="%~___~________",
+        app=f"{APPLICATION} %",
+        roles=json.dumps([*roles]),
+        tablespaces=json.dumps([*tablespaces]),
+        extensions=bool(extensions),
+    )
+    raw: dict[str, t.Any] = answer if isinstance(answer, dict) else json.loads(answer)
+    alive = _tokens(raw["ours"] or ())
+    databases = [_database(item, alive) for item in raw["databases"] or ()]
+    by_name = {item.name: item for item in databases}
+    return Facts(
+        role=Role(name=raw["role"], superuser=raw["superuser"], createdb=raw["createdb"]),
+        can=from_answers(raw["version"], int(raw["version_num"])),
+        version_text=raw["version"],
+        admin_dbname=session.dbname,
+        standby=raw["standby"],
+        target=by_name.get(dbname),
+        relatives=tuple(item for item in databases if _relative(item, dbname)),
+        template=by_name.get(template or "template1"),
+        template_name=template,
+        superuser_only=tuple(raw["superuser_only"] or ()),
+        missing_roles=tuple(raw["missing_roles"] or ()),
+        unusable_roles=tuple(raw["unusable_roles"] or ()),
+        missing_tablespaces=tuple(raw["missing_tablespaces"] or ()),
+        missing_extensions=tuple(name for name in extensions if name not in (raw["available"] or ())),
+        available_extensions=tuple(raw["available"] or ()),
+    )
+
+
+def _relative(database: Database, dbname: str) -> bool:
+    if database.name == dbname or not marks.is_ours(database.name):
+        return False
+    if database.mark is not None and database.mark.of is not None:
+        return database.mark.of == dbname
+    return marks.may_be_of(database.name, dbname)
+
+
+def _tokens(applications: t.Iterable[str]) -> set[str]:
+    return {words[1] for name in applications if len(words := name.split(" ")) > 1}
+
+
+def _database(raw: dict[str, t.Any], alive: set[str]) -> Database:
+    comment, mark = marks.split(raw.pop("comment"))
+    token = mark.token if mark else raw["name"][-8:] if marks.is_ours(raw["name"]) else None
+    grants = raw.pop("grants")
+    return Database(
+        comment=comment,
+        mark=mark,
+        grants=None if grants is None else tuple(Grant(**item) for item in grants),
+        parameters=tuple(
+            Parameter(name, value, item["role"])
+            for item in raw.pop("parameters") or ()
+            for name, _, value in (text.partition("=") for text in item["config"])
+        ),
+        sessions=tuple(OtherSession(**item) for item in raw.pop("sessions") or ()),
+        slots=tuple(raw.pop("slots") or ()),
+        maker_alive=token in alive,
+        **raw,
+    )
+
+
+# One query, one flight. Names are qualified: the search_path belongs to the role, not to us.
+# pg_database_size fails without CONNECT; pg_stat_activity shows application_name and usename of any
+# session to every role, but the address only to those who may.
+_QUERY = """
+WITH me AS (
+  SELECT r.oid, r.rolname, r.rolsuper, r.rolcreatedb FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
+), other AS (
+  SELECT a.datid, json_agg(json_build_object(
+      'pid', a.pid, 'user', a.usename, 'application', coalesce(a.application_name, ''),
+      'address', host(a.client_addr),
+      'endable', me.rolsuper OR pg_catalog.pg_has_role(a.usesysid, 'MEMBER')
+        OR (pg_catalog.pg_has_role('pg_signal_backend', 'MEMBER')
+            AND NOT coalesce((SELECT s.rolsuper FROM pg_catalog.pg_roles s WHERE s.oid = a.usesysid), true)),
+      'citus', coalesce(a.application_name LIKE 'Citus Maintenance Daemon%', false)
+    ) ORDER BY a.pid) AS sessions
+  FROM pg_catalog.pg_stat_activity a, me
+  WHERE a.datid IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
+    AND (a.backend_type IS NULL
+         OR a.backend_type NOT IN ('autovacuum worker', 'parallel worker'))
+    AND coalesce(a.application_name, '') NOT LIKE :app
+  GROUP BY a.datid
+)
+SELECT json_build_object(
+  'version', version(),
+  'version_num', current_setting('server_version_num'),
+  'standby', pg_catalog.pg_is_in_recovery(),
+  'role', me.rolname, 'superuser', me.rolsuper, 'createdb', me.rolsuper OR me.rolcreatedb,
+  'ours', (SELECT json_agg(a.application_name) FROM pg_catalog.pg_stat_activity a
+           WHERE a.application_name LIKE :app AND a.pid <> pg_catalog.pg_backend_pid()),
+  'superuser_only', (SELECT json_agg(DISTINCT lower(s.name)) FROM pg_catalog.pg_settings s
+     JOIN pg_catalog.pg_db_role_setting c ON true JOIN unnest(c.setconfig) line
+       ON lower(split_part(line, '=', 1)) = lower(s.name) WHERE s.context = 'superuser'),
+  'missing_roles', (SELECT json_agg(n) FROM json_array_elements_text(CAST(:roles AS json)) n
+     WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r WHERE r.rolname = n)),
+  'unusable_roles', (SELECT json_agg(r.rolname) FROM json_array_elements_text(CAST(:roles AS json)) n
+     JOIN pg_catalog.pg_roles r ON r.rolname = n
+     WHERE NOT me.rolsuper AND NOT pg_catalog.pg_has_role(r.oid, 'MEMBER')),
+  'missing_tablespaces', (SELECT json_agg(n) FROM json_array_elements_text(CAST(:tablespaces AS json)) n
+     WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_tablespace s WHERE s.spcname = n)),
+  'available', CASE WHEN :extensions THEN (SELECT json_agg(e.name) FROM pg_catalog.pg_available_extensions e)
+     END,
+  'databases', (SELECT json_agg(json_build_object(
+      'name', d.datname, 'oid', CAST(d.oid AS bigint), 'owner', pg_catalog.pg_get_userbyid(d.datdba),
+      'owned', me.rolsuper OR pg_catalog.pg_has_role(d.datdba, 'USAGE'),
+      'allow_connections', d.datallowconn, 'connection_limit', d.datconnlimit,
+      'is_template', d.datistemplate, 'encoding', pg_catalog.pg_encoding_to_char(d.encoding),
+      'collate', d.datcollate,
+      'tablespace', (SELECT s.spcname FROM pg_catalog.pg_tablespace s WHERE s.oid = d.dattablespace),
+      'comment', pg_catalog.shobj_description(d.oid, 'pg_database'),
+      'grants', CASE WHEN d.datacl IS NULL THEN NULL ELSE (
+         SELECT coalesce(json_agg(json_build_object(
+            'privilege', x.privilege_type,
+            'grantee', CASE WHEN x.grantee = 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(x.grantee) END,
+            'grantable', x.is_grantable)), '[]') FROM pg_catalog.aclexplode(d.datacl) x) END,
+      'parameters', (SELECT json_agg(json_build_object('config', c.setconfig, 'role',
+            CASE WHEN c.setrole = 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(c.setrole) END))
+         FROM pg_catalog.pg_db_role_setting c WHERE c.setdatabase = d.oid),
+      'sessions', (SELECT o.sessions FROM other o WHERE o.datid = d.oid),
+      'prepared', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts p WHERE p.database = d.datname),
+      'slots', (SELECT json_agg(s.slot_name) FROM pg_catalog.pg_replication_slots s
+         WHERE s.database = d.datname),
+      'subscriptions', (SELECT count(*) FROM pg_catalog.pg_subscription u WHERE u.subdbid = d.oid),
+      'size', CASE WHEN d.datname = :target OR d.datname LIKE :ours THEN
+          CASE WHEN pg_catalog.has_database_privilege(d.oid, 'CONNECT') AND d.datconnlimit <> -2
+          THEN pg_catalog.pg_database_size(d.oid) END END))
+    FROM pg_catalog.pg_database d
+    WHERE d.datname IN (:target, :template) OR d.datname LIKE :ours)
+) FROM me
+"""

@@ -1,0 +1,109 @@
+"""What the errors of PostgreSQL mean: the one place that knows SQLSTATEs.
+
+Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from sqlalchemy.exc import DBAPIError
+
+from .. import errors
+from ..errors import FlaskPostgresError, ServerError
+
+Made = t.Callable[[str], FlaskPostgresError]
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the SQLSTATE of a driver's or SQLAlchemy's error; None when connecting failed."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+    return code if isinstance(code, str) else None
+
+
+def server_line(error: BaseException) -> str:
+    """Return what the server or the driver said, in one line."""
+    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    diagnostics = getattr(original, "diag", None)
+    primary = getattr(diagnostics, "message_primary", None)
+    if primary:
+        detail = getattr(diagnostics, "message_detail", None)
+        return " ".join(f"{primary}. {detail or ''}".split())
+    lines = [line.strip() for line in str(original).splitlines() if line.strip()]
+    return " ".join(lines[:2]) or type(original).__name__
+
+
+def translate(error: DBAPIError, *, doing: str) -> FlaskPostgresError:
+    """Return our error for one that came up after connecting.
+
+    :param doing: what was being done, such as ``create database "shop"``.
+    """
+    code = sqlstate(error)
+    said = server_line(error)
+    if "invalid database" in said or (code == "55000" and "connection limit" in said):
+        return ServerError(f"could not {doing}: {said}", hint="Remove it: flask psql drop", sqlstate=code)
+    if "collation version mismatch" in said or (code == "XX000" and "collation" in said):
+        return ServerError(f"could not {doing}: {said}", hint=_COLLATION, sqlstate=code)
+    known = _BY_CODE.get(code or "")
+    if known is None and code is not None:
+        known = _BY_CLASS.get(code[:2])
+    if known is None:
+        return ServerError(f"could not {doing}: {said}", sqlstate=code)
+    kind, hint = known
+    return kind(f"could not {doing}: {said}", hint=hint, sqlstate=code)
+
+
+def lost_connection(error: BaseException) -> bool:
+    """Tell whether an error means that the session is gone."""
+    code = sqlstate(error)
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return code is None or code.startswith("08") or code in ("57P01", "57P02", "57P03", "25P03", "25P04")
+
+
+class _Kind(t.Protocol):
+    def __call__(
+        self, message: str, *, hint: str | None = None, sqlstate: str | None = None
+    ) -> FlaskPostgresError: ...
+
+
+class _InUse(errors.DatabaseInUse):
+    """``DatabaseInUse`` as the server reports it."""
+
+    def __init__(self, message: str, *, hint: str | None = None, sqlstate: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.sqlstate = sqlstate
+
+
+_COLLATION = (
+    "The operating system's collations have changed. As a superuser, run in the template database: "
+    'ALTER DATABASE "template1" REFRESH COLLATION VERSION'
+)
+
+_BY_CODE: dict[str, tuple[_Kind, str | None]] = {
+    "42501": (errors.PermissionDenied, "Ask an administrator for the right, or use a role that has it."),
+    "55006": (_InUse, "Close them, or end them with --force-disconnect."),
+    "3D000": (errors.DatabaseMissing, "Create it: flask psql create"),
+    "42P04": (errors.DatabaseExists, None),
+    "53300": (ServerError, "Close other connections, or raise max_connections on the server."),
+    "53100": (ServerError, "Free space on the server's disk."),
+    "53200": (ServerError, "Raise max_locks_per_transaction on the server."),
+    "22023": (ServerError, "Look at the creation clauses: encoding, locale, template, connection limit."),
+    "22026": (ServerError, "Shorten the name: PostgreSQL keeps 63 bytes."),
+    "0A000": (errors.Unsupported, None),
+    "25006": (errors.Unsupported, "This is a read-only standby: connect to the primary server."),
+    "42704": (ServerError, "Look for a misspelt role, tablespace, locale or extension."),
+    "58P01": (ServerError, "Look for a misspelt extension, or install its package on the server."),
+    "57014": (ServerError, "The statement was cancelled."),
+    "57P01": (ServerError, "An administrator ended the session."),
+    "57P04": (errors.DatabaseMissing, "Another command dropped the database meanwhile."),
+    "2BP01": (ServerError, None),
+    "55P04": (ServerError, None),
+}
+
+_BY_CLASS: dict[str, tuple[_Kind, str | None]] = {
+    "08": (errors.ServerUnreachable, "The connection broke."),
+    "28": (errors.AuthenticationFailed, "Check the user and the password of the URI."),
+    "57": (ServerError, None),
+}

@@ -1,0 +1,115 @@
+"""The marks that Flask-Postgres leaves on databases, in ``COMMENT ON DATABASE``.
+
+A comment can be read by any role from any database; copies made with ``TEMPLATE`` and dumps without
+``--create`` do not carry it. A mark stands on the last line, under whatever comment was there::
+
+    the user's own comment
+    [flask-postgres:aside {"of": "shop", "token": "5f0c9a1b"}]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import re
+import secrets
+
+from ..uri import NAME_BYTES
+
+
+class State(str, enum.Enum):
+    """What a mark says of the database that bears it."""
+
+    PROTECTED = "protected"
+    """Nothing here drops it."""
+    UNFINISHED = "unfinished"
+    """Made by a command that has not come to its end."""
+    ASIDE = "aside"
+    """The former database, set aside by a reset that has not come to its end."""
+    BLOCKED = "blocked"
+    """Closed to new connections for as long as a command works on it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mark:
+    """One mark.
+
+    :param state: what it says.
+    :param of: the name that the database has, had or is to have.
+    :param token: names the command that made the mark.
+    :param allowed: whether connections were allowed before the command closed the database.
+    """
+
+    state: State
+    of: str | None = None
+    token: str | None = None
+    allowed: bool = True
+
+    def under(self, comment: str | None) -> str:
+        """Return the comment with this mark below it."""
+        values: dict[str, str | bool] = {}
+        if self.of is not None:
+            values["of"] = self.of
+        if self.token is not None:
+            values["token"] = self.token
+        if not self.allowed:
+            values["allowed"] = False
+        line = f"[flask-postgres:{self.state.value} {json.dumps(values, ensure_ascii=False)}]"
+        return f"{comment}\n{line}" if comment else line
+
+
+def split(comment: str | None) -> tuple[str | None, Mark | None]:
+    """Part a database's comment into what others wrote and our mark."""
+    found = _LINE.search(comment or "")
+    if comment is None or found is None:
+        return comment, None
+    try:
+        values = json.loads(found["values"])
+        mark = Mark(State(found["state"]), values.get("of"), values.get("token"), values.get("allowed", True))
+    except (ValueError, AttributeError):
+        return comment, None  # not written by us: somebody else's words
+    return comment[: found.start()] or None, mark
+
+
+def new_token() -> str:
+    """Return a token that no other command has: 8 hexadecimal digits."""
+    return secrets.token_hex(4)
+
+
+def name_for_new(dbname: str, token: str) -> str:
+    """Return the name under which a database is made before it takes its own."""
+    return _name(dbname, "new", token)
+
+
+def name_for_old(dbname: str, token: str) -> str:
+    """Return the name under which a database is set aside."""
+    return _name(dbname, "old", token)
+
+
+def is_ours(name: str) -> bool:
+    """Tell whether a name is of the shape that only Flask-Postgres makes."""
+    return _OURS.search(name) is not None
+
+
+def may_be_of(name: str, dbname: str) -> bool:
+    """Tell whether a name of ours can have been made for a database.
+
+    It is the only trace when a command was killed between ``CREATE DATABASE`` and the mark. A long
+    name is cut to make room, so two long names that begin alike cannot be told apart by it.
+    """
+    found = _OURS.search(name)
+    return found is not None and name[: found.start()] == _cut(dbname)
+
+
+_LINE = re.compile(r"(?:\A|\n)\[flask-postgres:(?P<state>[a-z]+) (?P<values>\{.*\})\]\Z")
+_OURS = re.compile(r"~(?:new|old)~[0-9a-f]{8}\Z")
+_SUFFIX_BYTES = len("~new~") + 8
+
+
+def _name(dbname: str, kind: str, token: str) -> str:
+    return f"{_cut(dbname)}~{kind}~{token}"
+
+
+def _cut(dbname: str) -> str:
+    return dbname.encode()[: NAME_BYTES - _SUFFIX_BYTES].decode(errors="ignore")

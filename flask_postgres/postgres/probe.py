@@ -1,0 +1,224 @@
+"""Why a connection could not be made.
+
+The drivers carry no SQLSTATE for that, and the text may be in any language. So the address is tried
+by hand: is there such a host, does anything listen, and what does it answer to a start-up message?
+The protocol: https://www.postgresql.org/docs/current/protocol-flow.html
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import os
+import socket
+import struct
+
+from ..errors import (
+    AuthenticationFailed,
+    CannotConnect,
+    ServerUnreachable,
+)
+from ..uri import PostgresUri
+
+DEFAULT_PORT = 5432
+
+_PROTOCOL_3 = 196608
+_AUTHENTICATION_OK = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from a start-up message.
+
+    :param sqlstate: the server's code when it refused at once.
+    :param message: the server's own line then.
+    :param authentication: the kind of authentication it asks for; 0 means none.
+    """
+
+    sqlstate: str | None = None
+    message: str | None = None
+    authentication: int | None = None
+
+
+def explain(uri: PostgresUri, said: str, *, timeout: float = 5.0) -> CannotConnect:
+    """Return the error for a connection that failed.
+
+    :param said: the driver's own line, shown when nothing better is found.
+    :param timeout: seconds for each attempt of the probe.
+    """
+    where = address_text(uri)
+    hosts = uri.hosts or ((_default_host(), uri.port),)
+    problems = []
+    for host, port in hosts:
+        try:
+            answer = start_up(host, port or _default_port(), uri, timeout=timeout)
+        except OSError as error:
+            problems.append(_unreachable(host, port or _default_port(), error))
+            continue
+        return _from_answer(answer, uri, where, said)
+    return problems[0] if len(problems) == 1 else _all_unreachable(problems, where)
+
+
+def start_up(host: str, port: int, uri: PostgresUri, *, timeout: float) -> Answer | None:
+    """Send a start-up message and return the answer; None when it is not PostgreSQL that answers.
+
+    :raises OSError: if nothing listens there, or the host is unknown.
+    """
+    with _connect(host, port, timeout) as connection:
+        user = uri.user or os.environ.get("PGUSER") or _account()
+        body = struct.pack("!i", _PROTOCOL_3)
+        for text in ("user", user, "database", uri.dbname, "application_name", "flask-postgres probe"):
+            body += text.encode() + b"\0"
+        body += b"\0"
+        try:
+            connection.sendall(struct.pack("!i", len(body) + 4) + body)
+            return _read_answer(connection)
+        except OSError:
+            return None
+
+
+def address_text(uri: PostgresUri) -> str:
+    """Return the server's address as a person writes it."""
+    if not uri.hosts:
+        host, port = _default_host(), uri.port or _default_port()
+        return f"the socket in {host}, port {port}" if host.startswith("/") else f"{host}:{port}"
+    return ", ".join(_host_text(host, port or _default_port()) for host, port in uri.hosts)
+
+
+def _host_text(host: str, port: int) -> str:
+    if host.startswith("/"):
+        return f"the socket in {host}, port {port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _default_host() -> str:
+    """Return where libpq looks when a URI names no host."""
+    named = os.environ.get("PGHOST")
+    if named:
+        return named.split(",")[0]
+    if not hasattr(socket, "AF_UNIX"):
+        return "localhost"
+    # Debian builds libpq with its own folder; the default of the sources is /tmp.
+    return next((path for path in ("/var/run/postgresql", "/tmp") if os.path.isdir(path)), "/tmp")
+
+
+def _default_port() -> int:
+    named = os.environ.get("PGPORT", "").split(",")[0]
+    return int(named) if named.isdecimal() else DEFAULT_PORT
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without an entry in the password file
+        return "postgres"
+
+
+def _connect(host: str, port: int, timeout: float) -> socket.socket:
+    if host.startswith(("/", "@")):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout)
+        try:
+            connection.connect(f"{host}/.s.PGSQL.{port}")
+        except OSError:
+            connection.close()
+            raise
+        return connection
+    return socket.create_connection((host, port), timeout)
+
+
+def _read_answer(connection: socket.socket) -> Answer | None:
+    header = _exactly(connection, 5)
+    if header is None:
+        return None
+    kind, length = header[:1], struct.unpack("!i", header[1:])[0]
+    if kind not in b"ER" or not 8 <= length <= 65536:
+        return None
+    body = _exactly(connection, length - 4)
+    if body is None:
+        return None
+    if kind == b"R":
+        return Answer(authentication=struct.unpack("!i", body[:4])[0])
+    fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
+    return Answer(sqlstate=fields.get(b"C"), message=fields.get(b"M"))
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes | None:
+    received = b""
+    while len(received) < size:
+        chunk = connection.recv(size - len(received))
+        if not chunk:
+            return None
+        received += chunk
+    return received
+
+
+def _unreachable(host: str, port: int, error: OSError) -> ServerUnreachable:
+    where = _host_text(host, port)
+    if isinstance(error, socket.gaierror):
+        message = f'the host "{host}" is not known: {error.strerror}.'
+        return ServerUnreachable(message, hint="Check the host of the URI, and the network.")
+    if isinstance(error, FileNotFoundError):
+        message = f"no PostgreSQL server listens at {where}: there is no such socket."
+    elif isinstance(error, ConnectionRefusedError):
+        message = f"no PostgreSQL server listens at {where}: connection refused."
+    elif isinstance(error, TimeoutError):
+        message = f"nothing answers at {where}: timed out."
+    else:
+        message = f"cannot connect to {where}: {error.strerror or error}."
+    return ServerUnreachable(message, hint=_START_HINT)
+
+
+_START_HINT = (
+    "Start the server, or check the host and port of the URI. No PostgreSQL? "
+    "Run: pip install 'flask-postgres[embedded]'"
+)
+
+
+def _all_unreachable(problems: list[ServerUnreachable], where: str) -> ServerUnreachable:
+    said = " ".join(problem.message for problem in problems)
+    return ServerUnreachable(f"no server answers at {where}. {said}", hint=problems[0].hint)
+
+
+def _from_answer(answer: Answer | None, uri: PostgresUri, where: str, said: str) -> CannotConnect:
+    if answer is None:
+        if "timeout" in said or "timed out" in said:
+            return ServerUnreachable(f"the server at {where} did not answer in time.", hint=_START_HINT)
+        if not _mentions_ssl(said):
+            message = f"something listens at {where}, but it does not speak PostgreSQL's protocol."
+            return CannotConnect(message, hint=f"Check the port of the URI. The driver said: {said}")
+    if answer is not None and answer.sqlstate is not None:
+        return _refused(answer, uri, where)
+    if "password" in said.lower() and "no password" in said.lower():
+        hint = "Write it into the URI, or set PGPASSWORD or a ~/.pgpass file."
+        return AuthenticationFailed(f"the server at {where} asks {_who(uri)} for a password.", hint=hint)
+    if "password authentication failed" in said or "SCRAM" in said:
+        message = f"the server at {where} refuses {_who(uri)}: wrong password, or no such role."
+        return AuthenticationFailed(message, hint="Check the user and the password of the URI.")
+    return CannotConnect(f"cannot connect to {where} as {_who(uri)}: {said}")
+
+
+def _refused(answer: Answer, uri: PostgresUri, where: str) -> CannotConnect:
+    code = answer.sqlstate or ""
+    if code == "57P03":
+        message = f"the server at {where} is not ready: {answer.message}."
+        return ServerUnreachable(message, hint="Try again, or wait for it: flask psql wait", sqlstate=code)
+    if code == "53300":
+        hint = "Close other connections, or raise max_connections on the server."
+        return CannotConnect(f"the server at {where} has no free connection.", hint=hint, sqlstate=code)
+    if code.startswith("28"):
+        message = f"the server at {where} refuses {_who(uri)}: {answer.message}."
+        hint = "Check the user of the URI and the server's pg_hba.conf."
+        return AuthenticationFailed(message, hint=hint, sqlstate=code)
+    return CannotConnect(f"the server at {where} answers: {answer.message}.", sqlstate=code)
+
+
+def _who(uri: PostgresUri) -> str:
+    return f'the user "{uri.user or os.environ.get("PGUSER") or _account()}"'
+
+
+def _mentions_ssl(said: str) -> bool:
+    return "SSL" in said or "certificate" in said
+
+
+__all__ = ["Answer", "address_text", "explain", "start_up"]

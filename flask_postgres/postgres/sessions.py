@@ -1,0 +1,55 @@
+"""Other sessions of a server: ending them, and waiting until they are gone."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..errors import DatabaseInUse
+from .admin import APPLICATION, Session
+
+PATIENCE = 10.0
+"""Seconds in which an ended session must be gone; one that rolls back much work takes a while."""
+
+
+def end_all(
+    admin: Session,
+    dbname: str,
+    *,
+    sleep: t.Callable[[float], None] = time.sleep,
+    clock: t.Callable[[], float] = time.monotonic,
+) -> None:
+    """End every session on a database, and wait until they are gone.
+
+    New ones must be blocked already, or be harmless.
+
+    :raises PermissionDenied: if one may not be ended.
+    :raises DatabaseInUse: if one is still there after ``PATIENCE`` seconds.
+    """
+    deadline = clock() + PATIENCE
+    while True:
+        left = admin.rows(_END_ALL, dbname=dbname, doing=f'end the sessions on database "{dbname}"')
+        if not left:
+            return
+        if clock() > deadline:
+            pids = ", ".join(str(pid) for pid, _ in left)
+            message = f'sessions on database "{dbname}" do not end: pid {pids}.'
+            raise DatabaseInUse(message, hint="Look at them in pg_stat_activity.")
+        sleep(0.02)
+
+
+def end_ours(admin: Session, *, token: str) -> None:
+    """End the other sessions of one command, wherever they are."""
+    admin.rows(_END_OURS, app=f"{APPLICATION} {token} %", doing="end this command's own sessions")
+
+
+_END_ALL = """
+SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
+WHERE a.datname = :dbname AND a.pid <> pg_catalog.pg_backend_pid()
+  AND a.backend_type NOT IN ('autovacuum worker', 'parallel worker')
+"""
+
+_END_OURS = """
+SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
+WHERE a.application_name LIKE :app AND a.pid <> pg_catalog.pg_backend_pid()
+"""

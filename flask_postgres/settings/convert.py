@@ -1,0 +1,200 @@
+"""Make a raw value of any source the value of a setting, one converter a kind."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import difflib
+import os
+import re
+import typing as t
+from pathlib import Path
+
+from ..errors import UriValidationError
+from .masking import quoted
+from .schema import Kind, Setting
+
+NAME_BYTES = 63
+"""NAMEDATALEN - 1: PostgreSQL cuts a longer name without an error."""
+
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0")
+# No int() or float() decides what a number is: they take "1_0", "nan" and any script's digits.
+_INTEGER = re.compile(r"[+-]?[0-9]{1,15}")
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,15})?|\.[0-9]{1,15}")
+_ATTRIBUTE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+class ConversionError(ValueError):
+    """A raw value is not one of its setting's kind. The message continues "the value …"."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """A value as a source gives it.
+
+    :param typed: the source has types of its own (TOML), so that text is no number.
+    :param base: the folder at which a relative path starts.
+    """
+
+    value: t.Any
+    typed: bool = False
+    base: Path = Path()
+
+
+def convert(setting: Setting, raw: Raw) -> t.Any:
+    """Return the value of the setting.
+
+    :raises ConversionError: if it is not one.
+    """
+    return _CONVERTERS[setting.kind](setting, raw)
+
+
+def _text(_: Setting, raw: Raw) -> str:
+    if not isinstance(raw.value, str):
+        raise ConversionError(f"must be text, not {_kind_of(raw.value)}")
+    text = str(raw.value)
+    if not text.strip():
+        raise ConversionError("must not be empty; leave it out where it should not be set")
+    if "\0" in text:
+        raise ConversionError("must not contain a NUL character")
+    if re.search("[\ud800-\udfff]", text):
+        raise ConversionError("must be valid UTF-8")
+    return text
+
+
+def _word(setting: Setting, raw: Raw) -> str:
+    return _text(setting, raw).strip()
+
+
+def _identifier(setting: Setting, raw: Raw) -> str:
+    text = _text(setting, raw)
+    if (size := len(text.encode())) > NAME_BYTES:
+        raise ConversionError(f"has {size} bytes; a name in PostgreSQL has at most {NAME_BYTES}")
+    return text
+
+
+def _integer(setting: Setting, raw: Raw) -> int:
+    value = raw.value
+    if isinstance(value, str) and not raw.typed:
+        if not _INTEGER.fullmatch(value.strip()):
+            raise ConversionError(f"must be a whole number, not {quoted(value)}")
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ConversionError(f"must be a whole number, not {_kind_of(value)}")
+    low, high = setting.minimum, setting.maximum
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise ConversionError(f"must be between {low} and {high}")
+    return value
+
+
+def _seconds(setting: Setting, raw: Raw) -> float:
+    value = raw.value
+    if isinstance(value, str) and not raw.typed:
+        if not _NUMBER.fullmatch(value.strip()):
+            raise ConversionError(f"must be a number of seconds, not {quoted(value)}")
+        value = float(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ConversionError(f"must be a number of seconds, not {_kind_of(value)}")
+    high = setting.maximum
+    if not value > 0 or (high is not None and not value <= high):
+        raise ConversionError(f"must be more than 0 seconds and at most {high}")
+    return int(value) if value == int(value) else value
+
+
+def _boolean(_: Setting, raw: Raw) -> bool:
+    value = raw.value
+    # FLASK_…-prefixed variables reach app.config as JSON, so 1 and 0 are integers there.
+    if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1) and not raw.typed):
+        return bool(value)
+    if raw.typed or not isinstance(value, str):
+        raise ConversionError(f"must be true or false, not {_kind_of(value)}")
+    text = value.strip().lower()
+    if text not in _TRUE + _FALSE:
+        raise ConversionError(f"must be true or false (or yes, no, on, off, 1, 0), not {quoted(value)}")
+    return text in _TRUE
+
+
+def _list(setting: Setting, raw: Raw) -> tuple[str, ...]:
+    value = raw.value
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=str)
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)):
+        raise ConversionError(f"must be a list of text, or text separated by ;, not {_kind_of(value)}")
+    wrong = [item for item in items if not isinstance(item, str)]
+    if wrong:
+        raise ConversionError(f"must be a list of text; {_kind_of(wrong[0])} is in it")
+    # Items of a sequence are split as well: a guard that names "production;staging" means two.
+    pieces = [piece.strip() for item in items for piece in item.split(";")]
+    return tuple(_text(setting, Raw(value=piece)) for piece in pieces if piece)
+
+
+def _choice(setting: Setting, raw: Raw) -> str:
+    text = _word(setting, raw)
+    if text not in setting.choices:
+        near = difflib.get_close_matches(text.lower(), setting.choices, n=1)
+        remedy = f"; did you mean {near[0]}?" if near else ""
+        raise ConversionError(f"must be one of {', '.join(setting.choices)}, not {quoted(text)}{remedy}")
+    return text
+
+
+def _path(setting: Setting, raw: Raw) -> Path:
+    value = os.fspath(raw.value) if isinstance(raw.value, os.PathLike) else raw.value
+    text = _text(setting, Raw(value=value))
+    try:
+        return raw.base / Path(text).expanduser()
+    except RuntimeError:
+        raise ConversionError(f"must not start with ~: {quoted(text)} has no home folder") from None
+
+
+def _uri(_: Setting, raw: Raw) -> t.Any:
+    from sqlalchemy.engine import URL
+
+    from ..uri import PostgresUri
+
+    value = raw.value
+    if not isinstance(value, (str, URL, PostgresUri)):
+        raise ConversionError(f"must be a PostgreSQL URI, not {_kind_of(value)}")
+    if isinstance(value, str) and not value.strip():
+        raise ConversionError("must not be empty; leave it out where it should not be set")
+    try:
+        return PostgresUri(value)
+    except UriValidationError as error:
+        raise ConversionError(str(error)) from None
+
+
+def _attribute(setting: Setting, raw: Raw) -> str:
+    text = _word(setting, raw)
+    if not _ATTRIBUTE.fullmatch(text):
+        raise ConversionError(f"must be MODULE:ATTRIBUTE, as myapp.models:metadata, not {quoted(text)}")
+    return text
+
+
+_CONVERTERS: t.Mapping[Kind, t.Callable[[Setting, Raw], t.Any]] = {
+    "text": _text,
+    "word": _word,
+    "identifier": _identifier,
+    "integer": _integer,
+    "boolean": _boolean,
+    "seconds": _seconds,
+    "list": _list,
+    "choice": _choice,
+    "path": _path,
+    "uri": _uri,
+    "attribute": _attribute,
+}
+
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (str, "text"),
+    (bool, "true or false"),
+    (int, "a whole number"),
+    (float, "a number"),
+    (dict, "a table"),
+    ((list, tuple), "a list"),
+    ((datetime.date, datetime.time), "a date or time"),  # datetime is a date
+)
+
+
+def _kind_of(value: t.Any) -> str:
+    return next((name for kind, name in _KINDS if isinstance(value, kind)), f"a {type(value).__name__}")

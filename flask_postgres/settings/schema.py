@@ -1,0 +1,294 @@
+"""THE table: every setting is declared here, once, as a field of :class:`Settings`.
+
+Types, conversion, environment variables, app config keys, TOML keys, flags and their help, ``config
+--show``, the JSON Schema, the example TOML and the README's table all follow from it. To add a setting,
+add a field.
+
+``flask psql --help`` imports this module, so it imports nothing that is not loaded already.
+"""
+
+# ruff: noqa: RUF009  (setting() makes a dataclasses.field; no default is shared)
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..uri import PostgresUri
+
+PREFIX = "FLASK_POSTGRES_"
+
+CONFIG_VARIABLE = "FLASK_POSTGRES_CONFIG"
+"""Names the TOML file, as ``--config`` does. Not a setting: it says where settings are."""
+
+Kind = t.Literal[
+    "text",
+    "word",  # text that is compared, so white space around it does not count
+    "identifier",  # the name of something in PostgreSQL
+    "integer",
+    "boolean",
+    "seconds",
+    "list",
+    "choice",
+    "path",
+    "uri",
+    "attribute",  # module:attribute
+]
+
+Group = t.Literal["target", "guard", "create", "init", "server"]
+
+
+def setting(default: t.Any = None, /, **declaration: t.Any) -> t.Any:
+    """Declare one setting: its default, and the other fields of :class:`Setting`."""
+    return dataclasses.field(default=default, metadata=declaration)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The value of every setting."""
+
+    target_database_uri: PostgresUri | None = setting(
+        kind="uri",
+        group="target",
+        flags=("--uri", "-u"),
+        metavar="URI",
+        example="postgresql://localhost:5432/mydb",
+        help="The database to work on.",
+        unset=(
+            "SQLALCHEMY_DATABASE_URI from the app's config, then from the environment, "
+            "then the extension's own engine"
+        ),
+    )
+    admin_dbname: str = setting(
+        "postgres",
+        kind="identifier",
+        group="target",
+        flags=("--admin-dbname", "-a"),
+        metavar="NAME",
+        help="The database to connect to while creating or dropping another.",
+    )
+    connect_timeout: float = setting(
+        10,
+        kind="seconds",
+        group="target",
+        flags=("--connect-timeout",),
+        metavar="SECONDS",
+        maximum=86_400,
+        help="How long to wait for each connection, in seconds.",
+    )
+    cli_disallowed_envs: tuple[str, ...] = setting(
+        (),
+        kind="list",
+        group="guard",
+        example=("production", "staging"),
+        help="Environments in which flask psql refuses to change anything.",
+    )
+    env: str = setting(
+        "production",  # where nothing says otherwise, the guard must stay closed
+        kind="word",
+        group="guard",
+        example="development",
+        help="The current environment.",
+        unset=(
+            "FLASK_ENV or ENV from the app's config, then FLASK_ENV from the environment, "
+            "then development when debug is on, else production"
+        ),
+    )
+    protect: bool = setting(
+        False,
+        kind="boolean",
+        group="guard",
+        flags=("--protect/--no-protect",),
+        help="Mark a database made here as protected, so that nothing here drops it.",
+    )
+    database_template: str | None = setting(
+        kind="identifier",
+        group="create",
+        flags=("--template", "-t"),
+        metavar="NAME",
+        example="template1",
+        help="The template of a new database.",
+        unset="template1",
+    )
+    owner: str | None = setting(
+        kind="identifier",
+        group="create",
+        flags=("--owner",),
+        metavar="ROLE",
+        example="app_owner",
+        help="The owner of a new database.",
+        unset="the role that connects",
+    )
+    encoding: str | None = setting(
+        kind="text",
+        group="create",
+        flags=("--encoding",),
+        metavar="NAME",
+        example="UTF8",
+        help="The character encoding of a new database.",
+        unset="that of the template",
+    )
+    locale: str | None = setting(
+        kind="text",
+        group="create",
+        flags=("--locale",),
+        metavar="NAME",
+        example="C.UTF-8",
+        help="The locale of a new database: collation and character classes.",
+        unset="that of the template",
+    )
+    lc_collate: str | None = setting(
+        kind="text",
+        group="create",
+        flags=("--lc-collate",),
+        metavar="NAME",
+        example="C.UTF-8",
+        help="The collation order of a new database.",
+        unset="that of the template",
+    )
+    lc_ctype: str | None = setting(
+        kind="text",
+        group="create",
+        flags=("--lc-ctype",),
+        metavar="NAME",
+        example="C.UTF-8",
+        help="The character classes of a new database.",
+        unset="that of the template",
+    )
+    locale_provider: str | None = setting(
+        kind="text",
+        group="create",
+        flags=("--locale-provider",),
+        metavar="NAME",
+        example="libc",
+        help="The locale provider of a new database: libc, icu or builtin.",
+        unset="that of the template",
+    )
+    icu_locale: str | None = setting(
+        kind="text",
+        group="create",
+        flags=("--icu-locale",),
+        metavar="NAME",
+        example="en-US",
+        help="The ICU locale of a new database.",
+        unset="that of the template",
+    )
+    tablespace: str | None = setting(
+        kind="identifier",
+        group="create",
+        flags=("--tablespace",),
+        metavar="NAME",
+        example="fast_disk",
+        help="The tablespace of a new database.",
+        unset="that of the template",
+    )
+    connection_limit: int | None = setting(
+        kind="integer",
+        group="create",
+        flags=("--connection-limit",),
+        metavar="NUMBER",
+        minimum=-1,
+        maximum=2_147_483_647,
+        example=50,
+        help="How many sessions a new database allows at once; -1 is no limit.",
+        unset="no limit",
+    )
+    extensions: tuple[str, ...] = setting(
+        (),
+        kind="list",
+        group="init",
+        flags=("--extension",),
+        metavar="NAME",
+        example=("citext", "pg_trgm"),
+        help="PostgreSQL extensions to create in the new database, before init.",
+    )
+    init_with: str = setting(
+        "auto",
+        kind="choice",
+        group="init",
+        flags=("--init-with",),
+        choices=("auto", "callback", "migrations", "create_all"),
+        help="What init runs; auto is the first of these that the app has.",
+    )
+    metadata: str | None = setting(
+        kind="attribute",
+        group="init",
+        flags=("--metadata",),
+        metavar="MODULE:ATTRIBUTE",
+        example="myapp.models:Base.metadata",
+        help="The tables for create_all, when the extension has none of its own.",
+        unset="the tables that the extension knows",
+    )
+    server: str = setting(
+        "auto",
+        kind="choice",
+        group="server",
+        flags=("--server",),
+        choices=("auto", "embedded", "external"),
+        help="Whether to start an embedded server: when it is needed, with any binaries, or never.",
+    )
+    server_data_dir: Path | None = setting(
+        kind="path",
+        group="server",
+        flags=("--server-data-dir",),
+        metavar="FOLDER",
+        example="~/pgdata",
+        help="Where the embedded server keeps its data.",
+        unset="a folder of ours in the user's data folder",
+    )
+    server_bin_dir: Path | None = setting(
+        kind="path",
+        group="server",
+        flags=("--server-bin-dir",),
+        metavar="FOLDER",
+        example="/usr/lib/postgresql/17/bin",
+        help="Where the programs of the embedded server are.",
+        unset="the first that serves: an installed wheel, then the system's",
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """The declaration of one setting.
+
+    :param unset: what is used instead, when nothing sets it and there is no default.
+    :param example: a value for the example TOML, when the default is not one.
+    """
+
+    name: str
+    kind: Kind
+    group: Group
+    default: t.Any
+    help: str
+    unset: str | None = None
+    example: t.Any = None
+    flags: tuple[str, ...] = ()
+    metavar: str | None = None
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment and in ``app.config``."""
+        return PREFIX + self.name.upper()
+
+    @property
+    def secret(self) -> bool:
+        """Whether a value may hold a password."""
+        return self.kind == "uri"
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether its flag may be given more than once."""
+        return self.kind == "list"
+
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(name=field.name, default=field.default, **field.metadata)
+    for field in dataclasses.fields(Settings)
+)
+
+BY_NAME: t.Mapping[str, Setting] = {declared.name: declared for declared in SETTINGS}

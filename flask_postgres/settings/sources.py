@@ -1,0 +1,213 @@
+"""Where values come from: one reader a source, each giving raw values with their origins."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import typing as t
+from pathlib import Path
+
+import environs
+
+from .convert import Raw
+from .masking import masked
+from .schema import BY_NAME, CONFIG_VARIABLE, PREFIX, SETTINGS, Setting
+from .tomlfile import FileStatus, Located, expand, locate
+
+Source = t.Literal["cli", "app", "toml", "env", "default"]
+
+PRECEDENCE: tuple[Source, ...] = ("cli", "app", "toml", "env", "default")
+"""Highest first. Whatever asks which source wins, asks this."""
+
+_FILE = "_FILE"
+_NEARLY = 0.8
+_MADE_BY_OTHERS = re.compile(r"_SERVICE_|_PORT")
+"""Kubernetes and Docker announce a service called flask-postgres by such variables."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A value in a source.
+
+    :param origin: where exactly: the flag, the key of ``app.config``, the file and key, the variable.
+    :param error: why there is no value after all, such as a file that cannot be read.
+    """
+
+    origin: str
+    raw: Raw = dataclasses.field(default_factory=lambda: Raw(value=None), repr=False)
+    error: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """All that one source says."""
+
+    values: t.Mapping[str, Found] = dataclasses.field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    files: tuple[FileStatus, ...] = ()
+
+
+def read_cli(given: t.Mapping[str, t.Any], *, cwd: Path) -> Reading:
+    """Read the flags that the user typed, by the names of their settings."""
+    typed = {name: value for name, value in given.items() if value is not None and value != ()}
+    return Reading(
+        values={
+            name: Found(origin=_flag(BY_NAME[name], value), raw=Raw(value=value, base=cwd))
+            for name, value in typed.items()
+        }
+    )
+
+
+def read_app(config: t.Mapping[str, t.Any] | None, *, cwd: Path) -> Reading:
+    """Read ``app.config``; None where the app could not be loaded."""
+    given = {key: value for key, value in (config or {}).items() if value is not None}
+    known = {declared.variable for declared in SETTINGS}
+    faults, unused = _strangers(given, known=known, place=app_origin)
+    values = {
+        declared.name: Found(
+            origin=app_origin(declared.variable), raw=Raw(value=given[declared.variable], base=cwd)
+        )
+        for declared in SETTINGS
+        if declared.variable in given
+    }
+    return Reading(values=values, faults=faults, unused=unused)
+
+
+def read_toml(
+    *, config_file: str | None, environ: t.Mapping[str, str], cwd: Path, root_path: Path | None
+) -> Reading:
+    """Read the TOML file that is named, or else found."""
+    from_variable = environ.get(CONFIG_VARIABLE) or None
+    named_by = "--config" if config_file is not None else CONFIG_VARIABLE
+    named = config_file if config_file is not None else from_variable
+    located = locate(named=named, named_by=named_by, cwd=cwd, root_path=root_path)
+    if located.table is None:
+        return Reading(files=located.files, faults=(located.fault,) if located.fault else ())
+    return Reading(
+        values={
+            key: _toml_value(located, key=key, environ=environ) for key in located.table if key in BY_NAME
+        },
+        faults=tuple(_unknown_key(located, key) for key in located.table if key not in BY_NAME),
+        files=located.files,
+    )
+
+
+def read_env(environ: t.Mapping[str, str], *, cwd: Path) -> Reading:
+    """Read the environment: each variable, or the file that its ``_FILE`` twin names."""
+    env = _Environment(environ)
+    known = {declared.variable + suffix for declared in SETTINGS for suffix in ("", _FILE)}
+    faults, unused = _strangers(environ, known=known | {CONFIG_VARIABLE}, place=str)
+    values = {declared.name: _env_value(declared.variable, env=env, cwd=cwd) for declared in SETTINGS}
+    return Reading(
+        values={name: found for name, found in values.items() if found is not None},
+        faults=faults,
+        unused=unused,
+    )
+
+
+def read_foreign(
+    source: Source, name: str, *, app_config: t.Mapping[str, t.Any], environ: t.Mapping[str, str]
+) -> Found | None:
+    """Read a name that is not ours from the app's config or the environment; empty, it says nothing."""
+    value = app_config.get(name) if source == "app" else _Environment(environ).str(name, None)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    return Found(origin=app_origin(name) if source == "app" else name, raw=Raw(value=value))
+
+
+def app_origin(key: str) -> str:
+    """Return how a key of the app's config is written."""
+    return f'app.config["{key}"]'
+
+
+class _Environment(environs.Env):
+    """environs on a given mapping; by itself it reads ``os.environ``, and nothing else."""
+
+    def __init__(self, environ: t.Mapping[str, str]) -> None:
+        super().__init__(eager=True, expand_vars=False)
+        self._mapping = environ
+
+    def _get_from_environ(
+        self,
+        key: str,
+        default: t.Any,
+        *,
+        proxied: bool = False,  # noqa: ARG002
+    ) -> tuple[str, t.Any, str | None]:
+        return key, self._mapping.get(key, default), None
+
+
+def _flag(setting: Setting, value: t.Any) -> str:
+    on, _, off = setting.flags[0].partition("/") if setting.flags else (setting.name, "", "")
+    return off if off and value is False else on
+
+
+def _toml_value(located: Located, *, key: str, environ: t.Mapping[str, str]) -> Found:
+    assert located.table is not None
+    assert located.path is not None
+    origin = f"{located.place}: {key}"
+    try:
+        value = _expanded(located.table[key], environ)
+    except ValueError as error:
+        return Found(origin=origin, raw=Raw(value=located.table[key]), error=str(error))
+    return Found(origin=origin, raw=Raw(value=value, typed=True, base=located.path.parent.absolute()))
+
+
+def _expanded(value: t.Any, environ: t.Mapping[str, str]) -> t.Any:
+    if isinstance(value, str):
+        return expand(value, environ)
+    return [_expanded(item, environ) for item in value] if isinstance(value, list) else value
+
+
+def _unknown_key(located: Located, key: str) -> str:
+    plain = key.lower().replace("-", "_").removeprefix(PREFIX.lower())
+    near = difflib.get_close_matches(plain, BY_NAME, n=1, cutoff=0.3)
+    remedy = f'did you mean "{near[0]}"?' if near else "flask psql config --example shows all there are."
+    return f'{located.place}: unknown key "{masked(key)}"; {remedy}'
+
+
+def _env_value(name: str, *, env: _Environment, cwd: Path) -> Found | None:
+    text: str | None = env.str(name, None)
+    file: str | None = env.str(name + _FILE, None)
+    if file is None:
+        return None if text is None else Found(origin=name, raw=Raw(value=text, base=cwd))
+    if text is not None:
+        error = f"{name}{_FILE} is set as well; unset one of them"
+        return Found(origin=name, raw=Raw(value=text), error=error)
+    return _from_file(name + _FILE, file=file, cwd=cwd)
+
+
+def _from_file(name: str, *, file: str, cwd: Path) -> Found:
+    origin = f"{name} ({masked(file)})"
+    try:
+        text = (cwd / file).read_bytes().decode()
+    except UnicodeDecodeError:
+        return Found(origin=origin, raw=Raw(value=file), error="the file is not UTF-8 text")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        return Found(origin=origin, raw=Raw(value=file), error=f"the file cannot be read: {reason}")
+    return Found(origin=origin, raw=Raw(value=re.sub(r"\r?\n\Z", "", text), base=cwd))
+
+
+def _strangers(
+    given: t.Iterable[str], *, known: set[str], place: t.Callable[[str], str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Sort names of our prefix that are no setting: into faults where misspelt, else into unused ones."""
+    ours = [key for key in given if isinstance(key, str) and key.startswith(PREFIX) and key not in known]
+    faults, unused = [], []
+    for key in sorted(ours):
+        near = None if _MADE_BY_OTHERS.search(key) else _nearly(key, known)
+        if near is None:
+            unused.append(place(key))
+        else:
+            faults.append(f"{place(key)}: there is no such setting; did you mean {near}?")
+    return tuple(faults), tuple(unused)
+
+
+def _nearly(key: str, known: set[str]) -> str | None:
+    """Return the known name that this nearly is. The prefix, which they share, does not count."""
+    endings = sorted(name.removeprefix(PREFIX) for name in known)
+    near = difflib.get_close_matches(key.removeprefix(PREFIX), endings, n=1, cutoff=_NEARLY)
+    return PREFIX + near[0] if near else None

@@ -1,0 +1,241 @@
+"""Find the TOML file, and read its table."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import stat
+import typing as t
+from pathlib import Path
+
+import tomli
+
+from .masking import masked
+
+OWN_FILE = "flask_postgres.toml"
+SHARED_FILE = "pyproject.toml"
+TABLE = "flask_postgres"
+HEADER = f"[tool.{TABLE}]"
+
+_VARIABLE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
+_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FileStatus:
+    """A file that was looked for, and what came of it."""
+
+    path: Path
+    status: str
+    note: bool = False
+    """Whether every command should say it, and not ``config --show`` alone."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
+    """What the search found.
+
+    :param table: the raw table; None when no file was read.
+    :param fault: why the file that should have been read could not be.
+    """
+
+    path: Path | None = None
+    table: t.Mapping[str, t.Any] | None = None
+    files: tuple[FileStatus, ...] = ()
+    fault: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the table is, as an origin names it."""
+        shared = self.path is not None and self.path.name == SHARED_FILE
+        return f"{self.path} {HEADER}" if shared else str(self.path)
+
+
+class Unreadable(Exception):
+    """A TOML file is there and cannot be read; the message names it."""
+
+
+def locate(*, named: str | None, named_by: str, cwd: Path, root_path: Path | None) -> Located:
+    """Find the file and read its table.
+
+    :param named: the file that ``--config`` or ``FLASK_POSTGRES_CONFIG`` names; None to search.
+    :param named_by: which of the two, for the message.
+    """
+    if named is not None:
+        return _read_named(cwd / Path(named), named_by=named_by)
+    looked: list[FileStatus] = []
+    seen: set[Path] = set()
+    for start in (cwd, *([root_path] if root_path else [])):
+        for folder in _upwards(start.absolute()):
+            if folder in seen:
+                break
+            seen.add(folder)
+            located = _read_folder(folder, upwards=folder != start.absolute())
+            looked.extend(located.files)
+            if located.path is not None:
+                return dataclasses.replace(located, files=tuple(looked))
+    return Located(files=tuple(looked))
+
+
+def expand(text: str, environ: t.Mapping[str, str]) -> str:
+    """Replace ``${NAME}`` and ``${NAME:-fallback}``.
+
+    As in a shell, the fallback also stands in for a variable that is set and empty.
+
+    :raises ValueError: if a variable is not set and has no fallback.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name, fallback = match.groups()
+        if name is None:
+            raise ValueError("a ${ must be ${NAME} or ${NAME:-fallback}")
+        found = environ.get(name)
+        if fallback is not None:
+            return found or fallback
+        if found is None:
+            raise ValueError(
+                f"names the environment variable {name}, which is not set; "
+                f"set it, or write ${{{name}:-fallback}}"
+            )
+        return found
+
+    return _VARIABLE.sub(value, text)
+
+
+def _read_named(path: Path, *, named_by: str) -> Located:
+    try:
+        table = _table_of(path, _parsed(path))
+    except FileNotFoundError:
+        return _failed(path, f"{named_by}: there is no file {masked(str(path))}")
+    except Unreadable as error:
+        return _failed(path, str(error))
+    if table is None:
+        return _failed(path, f"{named_by}: {path} has no table {HEADER}")
+    return Located(path=path, table=table, files=(FileStatus(path=path, status="read"),))
+
+
+def _upwards(start: Path) -> t.Iterator[Path]:
+    for folder in (start, *start.parents):
+        yield folder
+        if os.path.lexists(folder / ".git"):
+            return
+
+
+def _read_folder(folder: Path, *, upwards: bool) -> Located:
+    """Read the folder's own file, else the table of its pyproject.toml."""
+    own = _read_found(folder / OWN_FILE, upwards=upwards)
+    shared = folder / SHARED_FILE
+    if own.path is None:
+        read = _read_found(shared, upwards=upwards)
+        return dataclasses.replace(read, files=own.files + read.files)
+    if shared.is_file() and _mentions_table(shared):
+        beside = FileStatus(path=shared, status=f"not read: {OWN_FILE} beside it wins")
+        return dataclasses.replace(own, files=(*own.files, beside))
+    return own
+
+
+def _read_found(path: Path, *, upwards: bool) -> Located:
+    """Read a file of the search. The search goes on where the result has no path."""
+    refusal = _refusal(path, upwards=upwards)
+    if refusal is not None:
+        return Located(files=(refusal,))
+    try:
+        table = _table_of(path, _parsed(path))
+    except (Unreadable, FileNotFoundError) as error:
+        if path.name == OWN_FILE or _mentions_table(path):
+            return _failed(path, str(error))
+        return Located(files=(FileStatus(path=path, status=f"not read: {error}"),))
+    if table is None:
+        return Located(files=(FileStatus(path=path, status=f"has no {HEADER}"),))
+    return Located(path=path, table=table, files=(FileStatus(path=path, status="read"),))
+
+
+def _refusal(path: Path, *, upwards: bool) -> FileStatus | None:
+    """Say why the file is not even opened: it is not there, or it is another user's."""
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return FileStatus(path=path, status="not found")
+    except (OSError, ValueError) as error:
+        return FileStatus(path=path, status=f"not read: {_reason(error)}", note=True)
+    if not stat.S_ISREG(found.st_mode):
+        return FileStatus(path=path, status="not read: it is not a file")
+    if _of_a_stranger(path, found.st_uid, upwards=upwards):
+        if path.name == SHARED_FILE and not _mentions_table(path):
+            return FileStatus(path=path, status=f"has no {HEADER}")
+        status = "not read: another user owns it; name it with --config to use it all the same"
+        return FileStatus(path=path, status=status, note=True)
+    return None
+
+
+def _of_a_stranger(path: Path, owner: int, *, upwards: bool) -> bool:
+    """Say whether another user may have put the file there: it could name programs to run.
+
+    Where the search starts is a folder that the user chose, often a project that somebody else owns, such
+    as a container's bind mount. A folder in which everybody can make files, such as /tmp, proves nothing.
+    """
+    if not hasattr(os, "getuid") or owner == os.getuid():
+        return False
+    return upwards or bool(path.parent.stat().st_mode & stat.S_IWOTH)
+
+
+def _mentions_table(path: Path) -> bool:
+    """Say whether the table may be in a file that is not, or cannot be, parsed. In doubt it is."""
+    try:
+        return TABLE.encode() in path.read_bytes()
+    except OSError:
+        return True
+
+
+def _parsed(path: Path) -> dict[str, t.Any]:
+    text = ""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        return tomli.loads(text)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unreadable(f"{path}: cannot be read: {_reason(error)}") from None
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"{path}: is not UTF-8 text (byte {error.start + 1})") from None
+    except RecursionError:
+        raise Unreadable(f"{path}: is nested too deeply") from None
+    except ValueError as error:  # tomli's own, and Python's for numbers of thousands of digits
+        raise Unreadable(_syntax_fault(path, text, str(error))) from None
+
+
+def _syntax_fault(path: Path, text: str, message: str) -> str:
+    """Put the position that tomli names at the end where editors look for it."""
+    at = _POSITION.search(message)
+    if at is None:
+        return f"{path}: {message}"
+    line, column = at[1] or text.count("\n") + 1, at[2] or len(text) - text.rfind("\n")
+    return f"{path}:{line}:{column}: {message[: at.start()]}"
+
+
+def _table_of(path: Path, document: dict[str, t.Any]) -> t.Mapping[str, t.Any] | None:
+    """Return the settings in a document; None when it is a pyproject.toml without them."""
+    tool = document.get("tool")
+    table = tool.get(TABLE) if isinstance(tool, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise Unreadable(f"{path}: tool.{TABLE} must be a table")
+    if path.name == SHARED_FILE:
+        return table
+    others = {key: value for key, value in document.items() if key != "tool"}
+    if isinstance(tool, dict):
+        others |= {f"tool.{key}": value for key, value in tool.items() if key != TABLE}
+    elif tool is not None:
+        others["tool"] = tool
+    if twice := sorted(others.keys() & (table or {}).keys()):
+        raise Unreadable(f"{path}: {twice[0]} is set twice, at the top level and in {HEADER}")
+    return {**others, **(table or {})}
+
+
+def _failed(path: Path, fault: str) -> Located:
+    shown = fault.removeprefix(f"{path}: ")
+    return Located(path=path, fault=fault, files=(FileStatus(path=path, status=f"not read: {shown}"),))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,134 @@
+"""What init runs: callback, migrations, or create_all."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from flask_postgres import AppError, PostgresUri, init_db_callback
+from flask_postgres.app.discovery import find_extension
+from flask_postgres.app.initialize import choose, initialize
+from flask_postgres.postgres.batch import create_tables
+
+from ..servers import Server
+
+MakeApp = t.Callable[..., Flask]
+
+
+def init(app: Flask, **options: t.Any) -> str:
+    return initialize(app, find_extension(app), create_tables=create_tables, **options)
+
+
+def add_model(app: Flask, name: str, bind_key: str | None = None) -> type:
+    db = t.cast(SQLAlchemy, app.extensions["sqlalchemy"])
+    members = {"__bind_key__": bind_key, "id": sa.Column(sa.Integer, primary_key=True)}
+    return type(name, (db.Model,), members)
+
+
+def tables(server: Server, uri: PostgresUri) -> list[str]:
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+    return [name for (name,) in server.execute(query, dbname=uri.dbname)]
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_create_all(make_app: MakeApp, server: Server, database: PostgresUri, driver: str) -> None:
+    app = make_app(database, driver)
+    add_model(app, "Pet")
+    assert init(app) == "create_all, 1 table"
+    assert tables(server, database) == ["pet"]
+
+
+def test_create_all_makes_the_tables_of_the_chosen_binds(
+    make_app: MakeApp, server: Server, database: PostgresUri, other_database: PostgresUri
+) -> None:
+    logs = other_database.with_driver("psycopg").render(hide_password=False)
+    app = make_app(database, SQLALCHEMY_BINDS={"logs": logs})
+    add_model(app, "Pet")
+    add_model(app, "Line", "logs")
+    init(app, binds=["logs"])
+    assert (tables(server, database), tables(server, other_database)) == ([], ["line"])
+    assert init(app, binds=[None, "logs"]) == "create_all, 2 tables"
+    assert (tables(server, database), tables(server, other_database)) == (["pet"], ["line"])
+
+
+def test_create_all_makes_a_sequence_of_no_table(
+    make_app: MakeApp, server: Server, database: PostgresUri
+) -> None:
+    app = make_app(database)
+    sa.Sequence("numbers", metadata=app.extensions["sqlalchemy"].metadata)
+    init(app)
+    assert server.execute("SELECT count(*) FROM pg_sequences", dbname=database.dbname) == [(1,)]
+
+
+def test_a_callback_comes_first(make_app: MakeApp, server: Server, database: PostgresUri) -> None:
+    app = make_app(database)
+    model = add_model(app, "Pet")
+
+    @init_db_callback
+    def fill(db: SQLAlchemy) -> None:
+        db.create_all()
+        db.session.add_all([model(), model()])
+        db.session.commit()
+
+    assert init(app).endswith("fill")
+    assert server.execute("SELECT count(*) FROM pet", dbname=database.dbname) == [(2,)]
+    find_extension(app).dispose()
+
+
+def test_init_with_overrules_the_order(make_app: MakeApp, database: PostgresUri) -> None:
+    app = make_app(database)
+    extension = find_extension(app)
+
+    @init_db_callback
+    def fill() -> None: ...
+
+    assert choose(app, extension).kind == "callback"
+    assert choose(app, extension, how="create_all").kind == "create_all"
+    with pytest.raises(AppError, match="the app has no migrations"):
+        choose(app, extension, how="migrations")
+
+
+def test_init_with_callback_needs_one(make_app: MakeApp, database: PostgresUri) -> None:
+    app = make_app(database)
+    with pytest.raises(AppError, match="init_with is callback, but the app registers none"):
+        choose(app, find_extension(app), how="callback")
+
+
+def test_no_table_at_all_is_said(make_app: MakeApp, database: PostgresUri) -> None:
+    app = make_app(database)
+    assert str(choose(app, find_extension(app))) == "create_all, without any table: no model is imported"
+
+
+# Flask-SQLAlchemy-Lite
+
+MODELS = """
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+    class Base(DeclarativeBase): ...
+
+    class Pet(Base):
+        __tablename__ = "pet"
+        id: Mapped[int] = mapped_column(primary_key=True)
+"""
+
+
+@pytest.mark.parametrize("key", ["SQLALCHEMY_ENGINES", "SQLALCHEMY_ASYNC_ENGINES"])
+def test_lite(
+    write: t.Callable[[t.Mapping[str, str]], None], server: Server, database: PostgresUri, key: str
+) -> None:
+    lite = pytest.importorskip("flask_sqlalchemy_lite")
+    if "ASYNC" in key:
+        pytest.importorskip("asyncpg")
+    write({"mymodels.py": MODELS})
+    app = Flask("the_app")
+    app.config[key] = {"default": database.with_driver("asyncpg" if "ASYNC" in key else "psycopg").url}
+    lite.SQLAlchemy(app)
+    with pytest.raises(AppError, match=r'metadata = "myapp\.models:Base"'):
+        init(app)
+    assert init(app, metadata="mymodels:Base") == "create_all, 1 table"
+    assert tables(server, database) == ["pet"]
+    find_extension(app).dispose()

@@ -1,0 +1,126 @@
+"""A project of files, in which the real ``flask`` command runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import typing as t
+
+CANARIES = ("c@n/ary:pw", "c%40n%2Fary%3Apw", "super-s3cret")
+"""Passwords of the test servers: no output may hold one."""
+
+APP = """
+    import os
+    from flask import Flask
+    from flask_sqlalchemy import SQLAlchemy
+    from flask_postgres import init_db_callback
+
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = {uri!r}
+    db = SQLAlchemy(app)
+
+    class Pet(db.Model):
+        id = db.Column(db.Integer, primary_key=True)
+        name = db.Column(db.Text)
+
+    @init_db_callback
+    def init_db(app, db):
+        {callback}
+"""
+
+SEED = 'db.create_all(); db.session.add(Pet(name="Fido")); db.session.commit()'
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def all(self) -> str:
+        return self.out + self.err
+
+    def __str__(self) -> str:
+        return f"exit code {self.code}\n--- stdout\n{self.out}--- stderr\n{self.err}"
+
+
+class Project:
+    """A folder with an app."""
+
+    def __init__(self, folder: pathlib.Path, env: t.Mapping[str, str]) -> None:
+        self.folder = folder
+        self.env = dict(env)
+
+    def write(self, files: t.Mapping[str, str]) -> Project:
+        """Write files, dedented."""
+        for name, text in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return self
+
+    def app(self, uri: t.Any, *, callback: str = SEED) -> Project:
+        """Write the seed app for a URI; ``callback`` is the body of its init callback."""
+        text = uri.render(hide_password=False) if hasattr(uri, "render") else uri
+        body = textwrap.dedent(callback).strip().replace("\n", "\n" + " " * 8)
+        return self.write({"app.py": APP.format(uri=text, callback=body)})
+
+    def start(self, *arguments: str, env: t.Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start ``flask …`` and return the process, in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flask", *arguments],
+            cwd=self.folder,
+            env={**self.env, **(env or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+    def run(
+        self,
+        *arguments: str,
+        input: str | None = None,
+        env: t.Mapping[str, str] | None = None,
+        timeout: float = 90,
+    ) -> Result:
+        """Run ``flask …`` to its end. No password and no traceback may be in what it prints."""
+        process = self.start(*arguments, env=env)
+        return finish(process, input=input, timeout=timeout)
+
+    def psql(self, *arguments: str, **options: t.Any) -> Result:
+        """Run ``flask psql …``."""
+        return self.run("psql", *arguments, **options)
+
+
+def finish(process: subprocess.Popen[str], *, input: str | None = None, timeout: float = 90) -> Result:
+    """Wait for a process and return what it did."""
+    try:
+        out, err = process.communicate(input or "", timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        raise AssertionError(f"still running after {timeout} s:\n{out}{err}") from None
+    result = Result(process.returncode, out, err)
+    for canary in CANARIES:
+        assert canary not in result.all, f"a password is in the output:\n{result}"
+    assert "Traceback" not in result.all, str(result)
+    return result
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment of the tests without anything that would set a setting."""
+    prefixes = ("FLASK", "SQLALCHEMY", "PG", "ENV")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(prefixes)}
+    root = str(pathlib.Path(__file__).parent.parent)
+    return {**kept, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1", "FLASK_SKIP_DOTENV": "1"}
