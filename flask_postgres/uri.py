@@ -275,7 +275,7 @@ def _check_hosts(url: URL) -> None:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal():
+    if not (text.isascii() and text.isdecimal()):
         raise _fault("port", "the port is not a number.")
     return int(text)
 

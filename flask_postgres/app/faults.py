@@ -23,7 +23,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return _describe_exit(error)
     name = type(error).__name__
-    text = _one_line(str(error))
+    # The text of a SyntaxError ends with its place, which is told for all errors alike.
+    text = _one_line(error.msg if isinstance(error, SyntaxError) else str(error))
     return f"{name}: {text}" if text else name
 
 

@@ -10,7 +10,7 @@ import typing as t
 import click
 from click.core import ParameterSource
 
-from ..errors import AppNotLoaded, EnvironmentNotAllowed, ExtensionNotFound, FlaskPostgresError, UsageError
+from ..errors import AppNotLoaded, EnvironmentNotAllowed, ExtensionNotFound, UsageError
 from ..redaction import Redactor
 from ..settings.schema import BY_NAME
 from .boundary import VERBOSE, redactor
@@ -175,7 +175,7 @@ class Invocation:
     def _engine_url(self) -> t.Any:
         try:
             return self.extension.engine_url()
-        except (ExtensionNotFound, FlaskPostgresError):
+        except ExtensionNotFound:
             return None
 
     def _learn_from_environment(self) -> None:

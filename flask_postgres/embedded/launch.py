@@ -99,6 +99,8 @@ def _start(where: Place, *, bin_dir: Path | None, reporter: Reporter) -> Postmas
     exists = location.check(folder)
     major = location.major_version(folder) if exists else None
     found, runs_as = copies.choose(bin_dir, major=major, accounts=account.candidates(folder))
+    if where.target.is_socket and not runs_as.can_enter(Path(where.target.host)):
+        raise place.not_own(Path(where.target.host))
     made = Cluster(folder, found, runs_as)
     if not exists:
         with reporter.progress(f"initialising PostgreSQL {found.version}"):

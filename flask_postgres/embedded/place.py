@@ -114,13 +114,17 @@ def _check_socket_folder(place: Place) -> None:
             f"Another server answers on the socket in {folder}, port {place.target.port}.",
             hint='Name another folder or port in the URI, or set server = "external" to use it.',
         )
-    own = folder.is_dir() and os.access(folder, os.W_OK) and _is_own(folder)
-    if not own:
-        raise EmbeddedServerError(
-            f"Nothing answers on the Unix socket in {folder}, and the folder is not this account's own, "
-            "so the embedded server does not serve it.",
-            hint=target.NO_HOST_HINT,
-        )
+    if not (folder.is_dir() and os.access(folder, os.W_OK) and _is_own(folder)):
+        raise not_own(folder)
+
+
+def not_own(folder: Path) -> EmbeddedServerError:
+    """Return the error that says why a socket folder is not served, and the ways out."""
+    return EmbeddedServerError(
+        f"Nothing answers on the Unix socket in {folder}, and the folder is not this account's own, "
+        "so the embedded server does not serve it.",
+        hint=target.NO_HOST_HINT,
+    )
 
 
 def _is_own(folder: Path) -> bool:

@@ -48,9 +48,9 @@ class SystemCluster:
         return f"pg_ctl start -D '{self.config.parent}'"
 
 
-def configured_for(port: int, *, places: tuple[str, ...] = PLACES) -> SystemCluster | None:
+def configured_for(port: int, *, places: tuple[str, ...] | None = None) -> SystemCluster | None:
     """Return a system cluster that would listen on a port; None if there is none that we may read."""
-    for place in places:
+    for place in PLACES if places is None else places:
         for name in sorted(glob.glob(os.path.expanduser(place))):
             cluster = SystemCluster(Path(name), _port(Path(name)))
             if cluster.port == port:

@@ -49,6 +49,11 @@ class Request:
     how: str = "the app's own means"
 
     @property
+    def may_destroy(self) -> bool:
+        """Whether the command may need a confirmation."""
+        return self.overwrite or self.command in ("drop", "reset", "unprotect", "recover")
+
+    @property
     def initializes(self) -> bool:
         return self.command in ("init", "setup", "reset")
 

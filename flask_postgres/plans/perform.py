@@ -53,7 +53,8 @@ def perform(works: t.Sequence[Work], *, confirm: Confirm | None = None) -> bool:
     """
     for work in works:
         work.release()
-    agreed = _agree(works, confirm) if confirm else None
+    asked = [work for work in works if work.request.may_destroy]
+    agreed = _agree(asked, confirm) if confirm and asked else None
     with contextlib.ExitStack() as stack:
         jobs, planned = [], []
         for work in sorted(works, key=lambda work: str(work.connector.uri)):
@@ -103,9 +104,10 @@ def facts_of(work: Work, session: Session) -> Facts:
 
 
 def _agree(works: t.Sequence[Work], confirm: Confirm) -> set[int]:
+    """Look, check and ask. The turn is taken for looking alone: the user may take an hour to answer."""
     planned = []
     for work in works:
-        with work.connector.admin() as admin:
+        with turns.take(work.connector) as admin:
             planned.append(_plan(work, admin))
     _check(planned)
     if any(plan.at_stake for plan, _ in planned):

@@ -14,9 +14,7 @@ from ..redaction import Redactor
 from .masking import masked
 from .resolution import Entry, Resolution, Value
 from .sources import PRECEDENCE
-from .tomlfile import FileStatus
-
-_NOT_FOUND = "not found"
+from .tomlfile import NOT_FOUND, FileStatus
 
 
 def as_text(resolution: Resolution, *, only_changed: bool = False) -> str:
@@ -94,9 +92,9 @@ def _plain(value: t.Any) -> t.Any:
 
 def _file_lines(files: t.Sequence[FileStatus]) -> list[str]:
     """List the files; those that are not there share a line, because every folder upwards has two."""
-    lines = [f"{file.path}: {file.status}" for file in files if file.status != _NOT_FOUND]
-    missing = [str(file.path) for file in files if file.status == _NOT_FOUND]
-    return lines + ([f"{_NOT_FOUND}: {', '.join(missing)}"] if missing else [])
+    lines = [f"{file.path}: {file.status}" for file in files if file.status != NOT_FOUND]
+    missing = [str(file.path) for file in files if file.status == NOT_FOUND]
+    return lines + ([f"{NOT_FOUND}: {', '.join(missing)}"] if missing else [])
 
 
 def _section(title: str, lines: t.Sequence[str]) -> list[str]:

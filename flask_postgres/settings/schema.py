@@ -39,6 +39,10 @@ Kind = t.Literal[
 
 Group = t.Literal["target", "guard", "create", "init", "server"]
 
+InitWith = t.Literal["auto", "callback", "migrations", "create_all"]
+
+ServerMode = t.Literal["auto", "embedded", "external"]
+
 
 def setting(default: t.Any = None, /, **declaration: t.Any) -> t.Any:
     """Declare one setting: its default, and the other fields of :class:`Setting`."""
@@ -204,12 +208,12 @@ class Settings:
         example=("citext", "pg_trgm"),
         help="PostgreSQL extensions to create in the new database, before init.",
     )
-    init_with: str = setting(
+    init_with: InitWith = setting(
         "auto",
         kind="choice",
         group="init",
         flags=("--init-with",),
-        choices=("auto", "callback", "migrations", "create_all"),
+        choices=t.get_args(InitWith),
         help="What init runs; auto is the first of these that the app has.",
     )
     metadata: str | None = setting(
@@ -221,12 +225,12 @@ class Settings:
         help="The tables for create_all, when the extension has none of its own.",
         unset="the tables that the extension knows",
     )
-    server: str = setting(
+    server: ServerMode = setting(
         "auto",
         kind="choice",
         group="server",
         flags=("--server",),
-        choices=("auto", "embedded", "external"),
+        choices=t.get_args(ServerMode),
         help="Whether to start an embedded server: when it is needed, with any binaries, or never.",
     )
     server_data_dir: Path | None = setting(

@@ -17,6 +17,7 @@ OWN_FILE = "flask_postgres.toml"
 SHARED_FILE = "pyproject.toml"
 TABLE = "flask_postgres"
 HEADER = f"[tool.{TABLE}]"
+NOT_FOUND = "not found"
 
 _VARIABLE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -107,7 +108,8 @@ def _read_named(path: Path, *, named_by: str) -> Located:
     try:
         table = _table_of(path, _parsed(path))
     except FileNotFoundError:
-        return _failed(path, f"{named_by}: there is no file {masked(str(path))}")
+        missing = FileStatus(path=path, status=NOT_FOUND)
+        return Located(path=path, fault=f"{named_by}: there is no file {masked(str(path))}", files=(missing,))
     except Unreadable as error:
         return _failed(path, str(error))
     if table is None:
@@ -145,7 +147,7 @@ def _read_found(path: Path, *, upwards: bool) -> Located:
     except (Unreadable, FileNotFoundError) as error:
         if path.name == OWN_FILE or _mentions_table(path):
             return _failed(path, str(error))
-        return Located(files=(FileStatus(path=path, status=f"not read: {error}"),))
+        return Located(files=(_unread(path, str(error)),))
     if table is None:
         return Located(files=(FileStatus(path=path, status=f"has no {HEADER}"),))
     return Located(path=path, table=table, files=(FileStatus(path=path, status="read"),))
@@ -156,7 +158,7 @@ def _refusal(path: Path, *, upwards: bool) -> FileStatus | None:
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return FileStatus(path=path, status="not found")
+        return FileStatus(path=path, status=NOT_FOUND)
     except (OSError, ValueError) as error:
         return FileStatus(path=path, status=f"not read: {_reason(error)}", note=True)
     if not stat.S_ISREG(found.st_mode):
@@ -233,8 +235,11 @@ def _table_of(path: Path, document: dict[str, t.Any]) -> t.Mapping[str, t.Any] |
 
 
 def _failed(path: Path, fault: str) -> Located:
-    shown = fault.removeprefix(f"{path}: ")
-    return Located(path=path, fault=fault, files=(FileStatus(path=path, status=f"not read: {shown}"),))
+    return Located(path=path, fault=fault, files=(_unread(path, fault),))
+
+
+def _unread(path: Path, fault: str) -> FileStatus:
+    return FileStatus(path=path, status=f"not read: {fault.removeprefix(f'{path}:').strip()}")
 
 
 def _reason(error: Exception) -> str:

@@ -262,7 +262,9 @@ def test_a_failure_says_type_message_and_place(load_module: LoadModule) -> None:
     )
     with pytest.raises(CallbackFailed) as caught:
         run(module.app)
-    assert str(caught.value).startswith("the init callback failing.init_db failed: JSONDecodeError: Expecting")
+    assert str(caught.value).startswith(
+        "the init callback failing.init_db failed: JSONDecodeError: Expecting"
+    )
     assert str(caught.value).endswith(" (failing.py:12)")
     assert type(caught.value.__cause__).__name__ == "JSONDecodeError"
 
@@ -291,6 +293,8 @@ def test_an_interruption_passes_through(error: BaseException) -> None:
 
 
 def test_registering_costs_no_import_of_flask_or_sqlalchemy() -> None:
-    script = "import sys, flask_postgres.app.callbacks; print({'flask', 'sqlalchemy', 'click'} & set(sys.modules))"
+    script = (
+        "import sys, flask_postgres.app.callbacks; print({'flask', 'sqlalchemy', 'click'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -137,9 +137,7 @@ def test_something_else_of_that_name_is_named() -> None:
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 def test_connect_args_are_what_the_app_adds_to_its_uri(driver: str) -> None:
     options = {"connect_args": {"options": "-c search_path=x", "connect_timeout": 3}}
-    app = make_app(
-        SQLALCHEMY_DATABASE_URI=URI.replace("psycopg", driver), SQLALCHEMY_ENGINE_OPTIONS=options
-    )
+    app = make_app(SQLALCHEMY_DATABASE_URI=URI.replace("psycopg", driver), SQLALCHEMY_ENGINE_OPTIONS=options)
     SQLAlchemy(app)
     assert find_extension(app).connect_args() == options["connect_args"]
 
@@ -211,7 +209,9 @@ def test_lite_with_async_engines() -> None:
     pytest.importorskip("asyncpg")
     url = "postgresql+asyncpg://someone@localhost/example"
     options = {"url": url, "connect_args": {"timeout": 3}}
-    app = make_lite(SQLALCHEMY_ENGINES={"default": URI}, SQLALCHEMY_ASYNC_ENGINES={"default": url, "a": options})
+    app = make_lite(
+        SQLALCHEMY_ENGINES={"default": URI}, SQLALCHEMY_ASYNC_ENGINES={"default": url, "a": options}
+    )
     extension = find_extension(app)
     assert len(extension.all_engines()[None]) == 2
     assert extension.engine_url().drivername == "postgresql+psycopg"

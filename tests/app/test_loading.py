@@ -16,6 +16,9 @@ from ..servers import Server
 
 Write = t.Callable[[t.Mapping[str, str]], None]
 
+JSON_MESSAGE = (
+    "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1) (app.py:2)"
+)
 GOOD = "from flask import Flask\napp = Flask(__name__)\n"
 
 
@@ -43,12 +46,12 @@ def test_an_app_that_is_well(write: Write, path: str | None) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("\nimport nowhere\n", "ModuleNotFoundError: No module named 'nowhere' (app.py:2)"),
+        ("x = 1\nimport nowhere\n", "ModuleNotFoundError: No module named 'nowhere' (app.py:2)"),
         ("import psycopg_not\n", "ModuleNotFoundError: No module named 'psycopg_not' (app.py:1)"),
         ("x = 1\nx.y\n", "AttributeError: 'int' object has no attribute 'y' (app.py:2)"),
-        ("\n\ndef f(:\n", "SyntaxError: invalid syntax (app.py, line 3) (app.py:3)"),
+        ("x = 1\ny = 2\ndef f(:\n", "SyntaxError: invalid syntax (app.py:3)"),
         ("import sys\nsys.exit('set DATABASE_URL')\n", "sys.exit('set DATABASE_URL') (app.py:2)"),
-        ("import json\njson.loads('{')\n", "(char 1) (app.py:2)"),
+        ("import json\njson.loads('{')\n", JSON_MESSAGE),
     ],
 )
 def test_an_app_that_cannot_be_imported(write: Write, text: str, message: str) -> None:
@@ -57,7 +60,7 @@ def test_an_app_that_cannot_be_imported(write: Write, text: str, message: str) -
 
 
 def test_a_failure_in_a_module_of_the_app(write: Write) -> None:
-    write({"app.py": "import helper\n", "helper.py": "\n1 / 0\n"})
+    write({"app.py": "import helper\n", "helper.py": "x = 1\n1 / 0\n"})
     assert error_of() == "the app could not be loaded: ZeroDivisionError: division by zero (helper.py:2)"
 
 
@@ -113,7 +116,9 @@ def connecting(uri: PostgresUri) -> str:
 def test_without_a_hook_it_is_one_line(write: Write, server: Server, dbname: str, driver: str) -> None:
     write({"app.py": connecting(server.uri(dbname, driver))})
     message = error_of()
-    assert message.startswith("the app connects to its database while it is imported, and that failed (app.py:12)")
+    assert message.startswith(
+        "the app connects to its database while it is imported, and that failed (app.py:12)"
+    )
     assert f'database "{dbname}" does not exist' in message
 
 
@@ -153,7 +158,9 @@ def test_the_hook_ends_with_its_block(server: Server) -> None:
     with connection_hook(asked.append):
         for _ in range(2):
             engine.connect().close()
-        sa.create_engine("sqlite://").connect().close()
+        other = sa.create_engine("sqlite://")
+        other.connect().close()
+        other.dispose()
     engine.connect().close()
     assert asked == [server.uri(driver="psycopg")]
 

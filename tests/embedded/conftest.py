@@ -97,7 +97,9 @@ class Site:
 
 def connect(uri: PostgresUri, dbname: str = "postgres") -> psycopg.Connection[t.Any]:
     """Return a session of the URI's role, in autocommit."""
-    return psycopg.connect(uri.with_dbname(dbname).render(hide_password=False), autocommit=True)
+    return psycopg.connect(
+        host=uri.host, port=uri.port, user=uri.user, password=uri.password, dbname=dbname, autocommit=True
+    )
 
 
 def ask(uri: PostgresUri, query: str, dbname: str = "postgres") -> t.Any:
@@ -111,28 +113,42 @@ def ask(uri: PostgresUri, query: str, dbname: str = "postgres") -> t.Any:
 @pytest.fixture
 def folder() -> t.Iterator[Path]:
     """Return a folder that every account may pass: pytest's own are closed to the one that serves root."""
-    with tempfile.TemporaryDirectory(prefix="fp-emb-", ignore_cleanup_errors=True) as name:
+    with open_folder(inside=memory_disk()) as path:
+        yield path
+
+
+@contextlib.contextmanager
+def open_folder(*, inside: str | None = None) -> t.Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="fp-emb-", dir=inside, ignore_cleanup_errors=True) as name:
         os.chmod(name, 0o755)
         yield Path(os.path.realpath(name))
+
+
+def memory_disk() -> str | None:
+    """Return a file system in memory where there is room: what is tested here is not the disk's speed."""
+    path = "/dev/shm"
+    if not os.access(path, os.W_OK) or shutil.disk_usage(path).free < 2_000_000_000:
+        return None
+    return None if os.statvfs(path).f_flag & os.ST_NOEXEC else path
 
 
 @pytest.fixture(scope="session")
 def template() -> t.Iterator[Path]:
     """Return a data folder that is initialised, has a role, and is stopped."""
-    with tempfile.TemporaryDirectory(prefix="fp-emb-", ignore_cleanup_errors=True) as name:
-        os.chmod(name, 0o755)
-        site = Site(Path(os.path.realpath(name)) / "data", free_port())
+    with open_folder(inside=memory_disk()) as path:
+        site = Site(path / "data", free_port())
         site.start()
         site.stop()
         yield site.data_dir
 
 
 @pytest.fixture
-def empty(folder: Path) -> t.Iterator[Site]:
+def empty() -> t.Iterator[Site]:
     """Return a site whose data folder does not exist yet."""
-    site = Site(folder / "data", free_port())
-    yield site
-    site.clean()
+    with open_folder(inside=memory_disk()) as path:
+        site = Site(path / "data", free_port())
+        yield site
+        site.clean()
 
 
 @pytest.fixture

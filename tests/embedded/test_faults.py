@@ -1,4 +1,4 @@
-"""Each fault that the specification lists, made to happen: a working server or one clear line, data intact."""
+"""Each fault that the specification lists, made to happen: a working server or one clear line."""
 
 from __future__ import annotations
 
@@ -136,11 +136,11 @@ def test_a_stale_pid_file(served: Site) -> None:
 
 
 @pytest.mark.parametrize("name", ["python", "postgres"])
-def test_a_pid_that_belongs_to_something_else(served: Site, name: str) -> None:
+def test_a_pid_that_belongs_to_something_else(served: Site, folder: Path, name: str) -> None:
     """Of the server's account, so that PostgreSQL by itself would refuse to start; whatever it is called."""
     store(served)
     served.kill()
-    program = served.data_dir.parent / name
+    program = folder / name
     shutil.copy("/bin/sleep", program)
     runs_as = account.candidates(served.data_dir)[0]
     options = runs_as._options()
@@ -284,18 +284,18 @@ def test_a_folder_that_the_lesser_account_cannot_reach(empty: Site) -> None:
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root serves by another account")
 def test_root_copies_programs_that_the_lesser_account_cannot_reach(
-    empty: Site, monkeypatch: pytest.MonkeyPatch
+    empty: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from flask_postgres.embedded import binaries
 
     package = next(binaries.folders(None)).path.parent.parent
-    closed = empty.data_dir.parent / "closed"
+    closed = folder / "closed"
     closed.mkdir(mode=0o700)
     shutil.copytree(package, closed / package.name, symlinks=True)
     libs = package.with_name(package.name + ".libs")
     if libs.is_dir():
         shutil.copytree(libs, closed / libs.name, symlinks=True)
-    monkeypatch.setattr(location, "ROOT_HOME", empty.data_dir.parent / "home")
+    monkeypatch.setattr(location, "ROOT_HOME", folder / "home")
     old = os.umask(0o077)
     try:
         info = empty.ensure(bin_dir=closed / package.name / "pginstall" / "bin")
@@ -303,7 +303,7 @@ def test_root_copies_programs_that_the_lesser_account_cannot_reach(
         os.umask(old)
     assert info is not None
     assert info.bin_dir is not None
-    assert info.bin_dir.is_relative_to(empty.data_dir.parent / "home" / "binaries")
+    assert info.bin_dir.is_relative_to(folder / "home" / "binaries")
     assert ask(empty.uri(), "SELECT 1") == 1
 
 

@@ -24,7 +24,6 @@ TYPES: dict[str, t.Any] = {
     "text": str,
     "word": str,
     "identifier": str,
-    "choice": str,
     "attribute": str,
     "integer": int,
     "boolean": bool,
@@ -43,7 +42,7 @@ def test_every_setting_of_the_specification_is_declared() -> None:
 class TestDeclaration:
     def test_annotation_says_what_conversion_gives(self, setting: Setting) -> None:
         hints = t.get_type_hints(Settings, localns={"Path": Path, "PostgresUri": PostgresUri})
-        expected = TYPES[setting.kind]
+        expected = t.Literal[setting.choices] if setting.choices else TYPES[setting.kind]
         assert hints[setting.name] == (expected if setting.default is not None else expected | None)
 
     def test_no_default_means_that_what_is_used_instead_is_said(self, setting: Setting) -> None:

@@ -212,7 +212,7 @@ class TestSearch:
         (folder / "pyproject.toml").write_text("[tool.other\n")
         resolution = resolved(cwd=folder)
         assert resolution.faults == ()
-        assert resolution.files[1].status.startswith(f"not read: {folder}/pyproject.toml:1:12: ")
+        assert resolution.files[1].status.startswith("not read: 1:12: ")
 
     def test_broken_pyproject_that_may_hold_the_table_is_a_fault(self, folder: Path) -> None:
         (folder / "pyproject.toml").write_text("[tool.flask_postgres]\nowner = \n")

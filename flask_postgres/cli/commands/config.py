@@ -1,4 +1,4 @@
-"""``flask psql config``: every setting, and where its value comes from."""
+"""``flask psql config``."""
 
 from __future__ import annotations
 
@@ -7,50 +7,47 @@ import typing as t
 import click
 
 from ...settings.schema import SETTINGS
-from ..context import Invocation
-from ..options import setting_options
+from .. import options as opt
 
 
-@click.command("config")
-@click.option("--show", is_flag=True, allow_from_autoenv=False, help="Show every setting (the default).")
-@click.option(
-    "--only-changed", is_flag=True, allow_from_autoenv=False, help="Leave out settings at their default."
-)
-@click.option("--json", "as_json", is_flag=True, allow_from_autoenv=False, help="Show them as JSON.")
-@click.option(
-    "--schema", is_flag=True, allow_from_autoenv=False, help="Print the JSON Schema of the TOML file."
-)
-@click.option("--example", is_flag=True, allow_from_autoenv=False, help="Print an annotated TOML file.")
-@setting_options(*(setting.name for setting in SETTINGS if setting.flags))
+@click.command("config", epilog="Example: flask psql config --only-changed")
+@opt.option("--show", is_flag=True, help="Show every setting; so does the bare command.")
+@opt.option("--only-changed", is_flag=True, help="Leave out the settings that have their default.")
+@opt.option("--json", "as_json", is_flag=True, help="Show them as JSON.")
+@opt.option("--schema", is_flag=True, help="Print the JSON Schema of the TOML file.")
+@opt.option("--example", is_flag=True, help="Print an annotated TOML file.")
+@opt.setting_options(*(setting.name for setting in SETTINGS if setting.flags))
+@opt.common_options
 def command(
-    *, show: bool, only_changed: bool, as_json: bool, schema: bool, example: bool, **_flags: t.Any
+    *, show: bool, only_changed: bool, as_json: bool, schema: bool, example: bool, **_: t.Any
 ) -> None:
-    """Show every setting and where it comes from.
+    """Show every setting: its value, where it comes from, and what it shadows.
 
-    Works without a server, in every environment, and when the app or the configuration is broken; a
-    fault then stands in the place of the setting, and the exit code is 2.
+    Works without a server, in every environment, and on a broken app or configuration: a fault then
+    stands in the place of its setting, and the exit code is 2.
     """
-    if schema or example:
-        if (schema and example) or show or only_changed or as_json:
-            raise click.UsageError("--schema and --example each print one thing, and take no other option.")
-        _print_generated(schema=schema)
+    if not (schema or example):
+        _show(only_changed=only_changed, as_json=as_json)
         return
-    _print_resolution(only_changed=only_changed, as_json=as_json)
-
-
-def _print_generated(*, schema: bool) -> None:
+    if (schema and example) or show or only_changed or as_json:
+        raise click.UsageError("--schema and --example each print one thing; give one of them alone.")
     from ...settings.generate import example_text, schema_text
 
     click.echo(schema_text() if schema else example_text(), nl=False)
 
 
-def _print_resolution(*, only_changed: bool, as_json: bool) -> None:
+def _show(*, only_changed: bool, as_json: bool) -> None:
     from ...errors import SettingsError
     from ...settings import explain
+    from ..context import Invocation
 
     invocation = Invocation.current()
     resolution = invocation.resolution()
+    if invocation.loaded.error is not None:
+        invocation.reporter.note(f"the app's config was not read: {invocation.loaded.error}")
     view = explain.as_json if as_json else explain.as_text
-    invocation.echo_data(view(resolution, only_changed=only_changed))
+    # Not through the redactor: the view masks each value for itself, and a password such as "app" or
+    # "name" must not turn the words around the values, or the keys of the JSON, into ***.
+    click.echo(view(resolution, only_changed=only_changed))
     if resolution.faults:
         raise SettingsError(resolution.faults)

@@ -9,7 +9,7 @@ import typing as t
 import click
 
 from ..context import Invocation
-from ..options import common_options, setting_options
+from ..options import common_options, option, setting_options
 
 if t.TYPE_CHECKING:
     from ...embedded.info import ServerInfo
@@ -28,10 +28,9 @@ def command() -> None:
 
 @command.command("start")
 @setting_options("target_database_uri", "server", "server_data_dir", "server_bin_dir")
-@click.option(
+@option(
     "--set-password",
     is_flag=True,
-    allow_from_autoenv=False,
     help="Give the URI's role the URI's password, even if other projects' databases belong to it.",
 )
 @common_options
@@ -71,7 +70,7 @@ def stop(**_flags: t.Any) -> None:
 
 @command.command("status")
 @_where
-@click.option("--json", "as_json", is_flag=True, allow_from_autoenv=False, help="Print JSON.")
+@option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common_options
 def status(*, as_json: bool, **_flags: t.Any) -> None:
     """Show address, version, data folder, pid and uptime of the server."""
@@ -85,13 +84,12 @@ def status(*, as_json: bool, **_flags: t.Any) -> None:
 
 @command.command("log")
 @_where
-@click.option(
+@option(
     "-n",
     "--lines",
     type=click.IntRange(min=1),
     default=50,
     show_default=True,
-    allow_from_autoenv=False,
     help="How many of the last lines.",
 )
 @common_options
@@ -126,7 +124,7 @@ def _as_text(info: ServerInfo) -> str:
 
 def _duration(seconds: float) -> str:
     """Return a duration in its two largest units."""
-    left, parts = int(seconds), []
+    left, parts = int(seconds), list[str]()
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         if left >= size or (unit == "s" and not parts):
             parts.append(f"{left // size} {unit}")

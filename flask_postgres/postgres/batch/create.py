@@ -88,8 +88,10 @@ def _autocommit(connection: Connection) -> t.Iterator[None]:
     try:
         yield
     finally:
-        if not driver.closed:
+        try:
             driver.autocommit = before
+        except Exception:  # a session that is gone, or that an interrupt has left in the middle
+            connection.invalidate()
 
 
 def _create(

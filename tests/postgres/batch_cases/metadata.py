@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 EXTENSION = "pg_trgm"
+SQLALCHEMY_2_1 = hasattr(sa, "CreateView")
 
 
 def everything() -> sa.MetaData:
@@ -230,13 +231,8 @@ def _storage(metadata: sa.MetaData) -> None:
     parent = sa.Table("a_parent", metadata, sa.Column("id", sa.Integer))
     child = sa.Table("a_child", metadata, sa.Column("more", sa.Text), postgresql_inherits="a_parent")
     child.add_is_dependent_on(parent)
-    sa.Table(
-        "fast",
-        metadata,
-        sa.Column("id", sa.Integer),
-        prefixes=["UNLOGGED"],
-        postgresql_with={"fillfactor": 70},
-    )
+    options: dict[str, t.Any] = {"postgresql_with": {"fillfactor": 70}} if SQLALCHEMY_2_1 else {}
+    sa.Table("fast", metadata, sa.Column("id", sa.Integer), prefixes=["UNLOGGED"], **options)
 
 
 def _statements(metadata: sa.MetaData) -> None:

@@ -1,0 +1,106 @@
+"""``flask psql config``: what it prints, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from flask import Flask
+from flask.cli import ScriptInfo
+
+from flask_postgres.cli import cli
+from flask_postgres.settings.generate import example_text, schema_text
+
+Run = t.Callable[..., Result]
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs the command on an app, in an empty folder, without any variables."""
+    monkeypatch.chdir(folder)
+    for name in [name for name in os.environ if name.startswith(("FLASK_", "SQLALCHEMY_"))]:
+        monkeypatch.delenv(name)
+
+    def run(*arguments: str, config: t.Mapping[str, t.Any] | None = None, broken: bool = False) -> Result:
+        def create_app() -> Flask:
+            assert not broken, "this app is broken"
+            app = Flask(__name__, root_path=str(folder))
+            app.config.from_mapping(config or {})
+            return app
+
+        return CliRunner().invoke(cli, ["config", *arguments], obj=ScriptInfo(create_app=create_app))
+
+    return run
+
+
+URI = "postgresql://me:canary@localhost:1/db"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--show",)])
+def test_bare_command_shows(run: Run, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, config={"SQLALCHEMY_DATABASE_URI": URI})
+    assert result.exit_code == 0
+    assert 'target_database_uri = "postgresql://me:***@localhost:1/db"  (app: app.config[' in result.output
+
+
+def test_flags_count_as_typed_and_only_then(run: Run) -> None:
+    result = run("--json", "--only-changed", "--no-protect", "--extension", "a", "--extension", "b;c")
+    assert {entry["name"]: entry["value"] for entry in json.loads(result.output)["settings"]} == {
+        "protect": False,
+        "extensions": ["a", "b", "c"],
+    }
+
+
+@pytest.mark.parametrize("password", ["app", "name", '"', "e"])
+def test_short_password_does_not_spoil_the_json(run: Run, password: str) -> None:
+    uri = URI.replace("canary", password)
+    data = json.loads(run("--json", config={"SQLALCHEMY_DATABASE_URI": uri}).output)
+    assert data["settings"][0]["name"] == "target_database_uri"
+    assert data["settings"][0]["value"] == "postgresql://me:***@localhost:1/db"
+
+
+def test_disallowed_environment_is_shown_all_the_same(run: Run) -> None:
+    assert run(config={"FLASK_POSTGRES_CLI_DISALLOWED_ENVS": ["production"]}).exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_broken_configuration_is_shown_and_ends_with_2(
+    run: Run, folder: Path, arguments: tuple[str, ...]
+) -> None:
+    (folder / "flask_postgres.toml").write_text("protect = 1\nownr = 1\n")
+    result = run(*arguments, config={"SQLALCHEMY_DATABASE_URI": "mysql://u:canary@h/db"})
+    assert result.exit_code == 2
+    assert "must be true or false" in result.output
+    assert 'did you mean "owner"?' in result.output
+    assert "canary" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_app_that_cannot_be_loaded_is_said(run: Run) -> None:
+    result = run("--uri", URI, broken=True)
+    assert result.exit_code == 0
+    assert "the app's config was not read" in result.output
+    assert '"postgresql://me:***@localhost:1/db"  (cli: --uri)' in result.output
+
+
+@pytest.mark.parametrize(("flag", "text"), [("--schema", schema_text()), ("--example", example_text())])
+def test_generated_texts_need_no_app(run: Run, flag: str, text: str) -> None:
+    result = run(flag, broken=True)
+    assert (result.exit_code, result.output) == (0, text)
+
+
+@pytest.mark.parametrize("other", ["--example", "--json", "--only-changed", "--show"])
+def test_schema_stands_alone(run: Run, other: str) -> None:
+    result = run("--schema", other)
+    assert result.exit_code == 2
+    assert "give one of them alone" in result.output
+
+
+def test_variables_do_not_set_options(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_PSQL_CONFIG_OWNER", "somebody")
+    monkeypatch.setenv("PSQL_CONFIG_OWNER", "somebody")
+    assert "somebody" not in run().output
