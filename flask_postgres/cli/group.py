@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import typing as t
 
@@ -74,6 +73,8 @@ class PsqlGroup(click.Group):
 
 
 def _unknown(name: str, known: t.Iterable[str]) -> str:
+    import difflib
+
     typed = name.lower()
     near = SYNONYMS.get(typed) or next(iter(difflib.get_close_matches(typed, [*known, *SYNONYMS], n=1)), None)
     near = SYNONYMS.get(near or "", near)
