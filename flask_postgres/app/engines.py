@@ -35,9 +35,10 @@ def connect_args(engine: Engine) -> dict[str, t.Any]:
     listener of its own (short-lived passwords of a cloud). So the engine is asked for a connection
     and stopped at the last moment; nothing is opened.
 
-    :raises AppError: if the engine opens its connections with a function of the app (``creator``).
+    :raises AppError: if the engine is not for PostgreSQL, or opens its connections with a function of
+        the app (``creator``).
     """
-    check_redirectable(engine)
+    _check_reachable(engine)
     from_url = url_args(engine)
     missing = object()
     return {
@@ -45,22 +46,6 @@ def connect_args(engine: Engine) -> dict[str, t.Any]:
         for key, value in _overheard(engine).items()
         if from_url.get(key, missing) != value and key not in DATABASE_KEYS
     }
-
-
-def check_redirectable(engine: Engine) -> None:
-    """Refuse an engine that cannot be sent to another PostgreSQL database.
-
-    :raises AppError: if it is not for PostgreSQL, or opens its connections with a function of the app
-        (``creator``).
-    """
-    if not is_postgresql(engine):
-        raise AppError(
-            f"the app's engine is for {engine.url.get_backend_name()}, so init cannot reach a PostgreSQL"
-            " database through it.",
-            hint="Let SQLALCHEMY_DATABASE_URI name a PostgreSQL database.",
-        )
-    if _has_creator(engine):
-        raise _creator_error(engine)
 
 
 def dispose(engine: Engine) -> None:
@@ -87,6 +72,17 @@ def close_sessions() -> None:
         close_all_sessions()
 
 
+def _check_reachable(engine: Engine) -> None:
+    if not is_postgresql(engine):
+        raise AppError(
+            f"the app's engine is for {engine.url.get_backend_name()}, so init cannot reach a PostgreSQL"
+            " database through it.",
+            hint="Let SQLALCHEMY_DATABASE_URI name a PostgreSQL database.",
+        )
+    if _has_creator(engine):
+        raise _creator_error(engine)
+
+
 class _Stop(Exception):
     """Ends the attempt to connect."""
 
@@ -98,10 +94,11 @@ def _overheard(engine: Engine) -> dict[str, t.Any]:
         heard.update(cparams)
         raise _Stop
 
+    # A new pool of the same kind, because the engine's own may have an idle connection to give.
+    pool = engine.pool.recreate()
     event.listen(engine, "do_connect", listen)
     try:
-        # A new pool of the same kind, because the engine's own may have an idle connection to give.
-        engine.pool.recreate().connect().close()
+        pool.connect().close()
     except _Stop:
         return heard
     except FlaskPostgresError:
@@ -111,6 +108,7 @@ def _overheard(engine: Engine) -> dict[str, t.Any]:
         raise AppError(message) from error
     finally:
         event.remove(engine, "do_connect", listen)
+        pool.dispose()
     raise _creator_error(engine)
 
 

@@ -57,7 +57,8 @@ def _rules(
     engines = extension.all_engines()
     for key, uri in targets.items():
         for engine in engines.get(key) or (extension.engine(key),):
-            app_engines.check_redirectable(engine)
+            # Also runs the app's do_connect listeners: one that connects by itself cannot be redirected.
+            app_engines.connect_args(engine)
             yield engine, TargetArguments(engine, uri)
 
 

@@ -38,11 +38,11 @@ def carry_out(
     """
     on_connect = _make_missing if command in MAKES_WHAT_AN_IMPORT_NEEDS else None
     invocation = Invocation.current(on_connect=on_connect)
+    if command in NEEDS_THE_APP:
+        invocation.require_app()
     settings, uri = invocation.settings, invocation.target
     if guarded:
         invocation.guard()
-    if command in NEEDS_THE_APP:
-        invocation.require_app()
     dry_run = bool(invocation.options.get("dry_run"))
     server = ensure_server(invocation, settings, uri, start=command in STARTS_A_SERVER and not dry_run)
     work = _work(invocation, command, uri, server)
@@ -87,6 +87,18 @@ def ensure_server(
     )
 
 
+def release(invocation: Invocation) -> None:
+    """Close the connections that the app has open: they are never a reason against anything."""
+    if invocation.loaded.app is None:
+        return
+    try:
+        extension = invocation.extension
+    except AppError:
+        return  # no extension, no pools
+    extension.close_sessions()
+    extension.dispose()
+
+
 def _work(invocation: Invocation, command: Command, uri: PostgresUri, server: ServerInfo | None) -> Work:
     settings, options = invocation.settings, invocation.options
     request = Request(
@@ -112,7 +124,7 @@ def _work(invocation: Invocation, command: Command, uri: PostgresUri, server: Se
         request=request,
         connector=reach,
         initialize=lambda: _initialize(invocation, reach),
-        release=lambda: _release(invocation),
+        release=lambda: release(invocation),
         make_extensions=make_extensions if server is not None else None,
     )
 
@@ -147,18 +159,6 @@ def _initialize(invocation: Invocation, reach: Connector) -> str:
             how=settings.init_with,
             metadata=settings.metadata,
         )
-
-
-def _release(invocation: Invocation) -> None:
-    """Close the connections that the app has open: they are never a reason against anything."""
-    if invocation.loaded.app is None:
-        return
-    try:
-        extension = invocation.extension
-    except AppError:
-        return  # no extension, no pools
-    extension.close_sessions()
-    extension.dispose()
 
 
 def _connect_args(invocation: Invocation, uri: PostgresUri) -> dict[str, t.Any]:

@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.01
 _ORPHANS_SECONDS = 20.0
 _LOG_BYTES = 10_000_000
 _FULL_BYTES = 16_000_000
-_NOT_STARTED = "The embedded server could not be started"
+NOT_STARTED = "The embedded server could not be started"
 _REASON = re.compile(r"(?:FATAL|PANIC|error):\s+")
 
 
@@ -59,7 +59,7 @@ def start(cluster: Cluster, listen: Listen) -> Postmaster:
     try:
         _prepare(cluster.folder, listen)
     except OSError as error:
-        raise failed(_NOT_STARTED, cluster, error.strerror or str(error)) from None
+        raise failed(NOT_STARTED, cluster, error.strerror or str(error)) from None
     log = cluster.folder / location.LOG
     offset = _rotated(log)
     deadline = time.monotonic() + (_ORPHANS_SECONDS if was_killed else 0)
@@ -199,7 +199,7 @@ def _pg_ctl_start(cluster: Cluster, log: Path) -> Result:
 
 def _not_started(cluster: Cluster, answer: Result, said: str) -> EmbeddedServerError:
     fatal = [line for line in said.splitlines() if "FATAL:" in line or "PANIC:" in line]
-    return failed(_NOT_STARTED, cluster, "\n".join(fatal) or answer.output or said)
+    return failed(NOT_STARTED, cluster, "\n".join(fatal) or answer.output or said)
 
 
 def _disk_is_full(folder: Path) -> bool:

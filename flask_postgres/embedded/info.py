@@ -12,7 +12,7 @@ class ServerInfo:
 
     :param version: such as ``18.6``; of a stopped server its major version, None if there is no data yet.
     :param uptime_s: seconds since the start.
-    :param addresses: the IP addresses (or the one socket folder) on which it was seen to answer.
+    :param addresses: the IP addresses (or the one socket folder) on which it listens.
     :param socket_dir: the private folder of its Unix socket; None on Windows.
     """
 

@@ -106,12 +106,24 @@ def _start(where: Place, *, bin_dir: Path | None, reporter: Reporter) -> Postmas
         with reporter.progress(f"initialising PostgreSQL {found.version}"):
             creation.initialise(made)
     listen = _listen(where)
+    _note_run(made, listen)
     with reporter.progress("starting PostgreSQL"):
-        running = cluster.start(made, listen)
+        return cluster.start(made, listen)
+
+
+def _note_run(made: Cluster, listen: Listen) -> None:
+    """Write down where the server is about to listen: it may come up after we were interrupted."""
     hosts = [*listen.addresses, *([str(listen.socket_dir)] if listen.socket_dir else [])]
-    known = {"addresses": hosts, "port": listen.port, "version": found.version, "bin_dir": str(found.path)}
-    files.write_json(folder / location.RUN, known, owner=files.owner_of(folder))
-    return running
+    known = {
+        "addresses": hosts,
+        "port": listen.port,
+        "version": made.binaries.version,
+        "bin_dir": str(made.binaries.path),
+    }
+    try:
+        files.write_json(made.folder / location.RUN, known, owner=files.owner_of(made.folder))
+    except OSError as error:
+        raise cluster.failed(cluster.NOT_STARTED, made, error.strerror or str(error)) from None
 
 
 def _listen(where: Place) -> Listen:

@@ -67,7 +67,7 @@ def running(place: Place) -> Postmaster | None:
 
 
 def served_at(folder: Path) -> tuple[str, ...]:
-    """Return where the folder's server was last seen to answer: addresses, or a socket folder."""
+    """Return where the folder's server listens, or did last: addresses, or a socket folder."""
     found = files.read_json(folder / location.RUN).get("addresses")
     return tuple(map(str, found)) if isinstance(found, list) else ()
 

@@ -28,7 +28,7 @@ _AUTHENTICATION_OK = 0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back from a start-up message.
+    """What came back from a start-up message; with nothing in it, what came is not PostgreSQL's.
 
     :param sqlstate: the server's code when it refused at once.
     :param message: the server's own line then.
@@ -60,7 +60,7 @@ def explain(uri: PostgresUri, said: str, *, timeout: float = 5.0) -> CannotConne
 
 
 def start_up(host: str, port: int, uri: PostgresUri, *, timeout: float) -> Answer | None:
-    """Send a start-up message and return the answer; None when it is not PostgreSQL that answers.
+    """Send a start-up message and return the answer; None when nothing comes back.
 
     :raises OSError: if nothing listens there, or the host is unknown.
     """
@@ -133,7 +133,7 @@ def _read_answer(connection: socket.socket) -> Answer | None:
         return None
     kind, length = header[:1], struct.unpack("!i", header[1:])[0]
     if kind not in b"ER" or not 8 <= length <= 65536:
-        return None
+        return Answer()
     body = _exactly(connection, length - 4)
     if body is None:
         return None
@@ -181,12 +181,13 @@ def _all_unreachable(problems: list[ServerUnreachable], where: str) -> ServerUnr
 
 
 def _from_answer(answer: Answer | None, uri: PostgresUri, where: str, said: str) -> CannotConnect:
-    if answer is None:
-        if "timeout" in said or "timed out" in said:
-            return ServerUnreachable(f"the server at {where} did not answer in time.", hint=_START_HINT)
-        if not _mentions_ssl(said):
-            message = f"something listens at {where}, but it does not speak PostgreSQL's protocol."
-            return CannotConnect(message, hint=f"Check the port of the URI. The driver said: {said}")
+    if answer is None and not _mentions_ssl(said):
+        # A server that hangs or is going down; or the proxy of a container whose server is not up yet.
+        message = f"what listens at {where} gives no answer, or closes the connection without one."
+        return ServerUnreachable(message, hint=_START_HINT)
+    if answer == Answer():
+        message = f"something listens at {where}, but it does not speak PostgreSQL's protocol."
+        return CannotConnect(message, hint=f"Check the port of the URI. The driver said: {said}")
     if answer is not None and answer.sqlstate is not None:
         return _refused(answer, uri, where)
     if "password" in said.lower() and "no password" in said.lower():

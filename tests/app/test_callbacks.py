@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -76,10 +77,10 @@ def test_a_coroutine_function_is_run() -> None:
 
     @init_db_callback
     async def init(app: Flask) -> None:
-        seen.append(current_app.name)
+        seen.append((app, current_app.name))
 
     run(app)
-    assert seen == [__name__]
+    assert seen == [(app, __name__)]
 
 
 def test_no_callback() -> None:
@@ -213,7 +214,7 @@ def test_the_only_app_of_a_process_gets_it_whatever_its_name(tmp_path: t.Any) ->
         print(callback_for(Flask("unrelated")).name)
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
-    path = {"PYTHONPATH": ":".join([str(tmp_path), *sys.path])}
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     done = subprocess.run(command, capture_output=True, text=True, env=path, check=True)
     assert done.stdout == "seeds.fill\n"
 

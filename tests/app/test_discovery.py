@@ -148,7 +148,7 @@ def test_connect_args_include_what_a_listener_of_the_app_adds() -> None:
     with app.app_context():
 
         @event.listens_for(db.engine, "do_connect")
-        def token(dialect: t.Any, record: t.Any, cargs: t.Any, cparams: dict[str, t.Any]) -> None:
+        def token(_dialect: t.Any, _record: t.Any, _cargs: t.Any, cparams: dict[str, t.Any]) -> None:
             cparams["password"] = "t0ken"
 
     assert find_extension(app).connect_args() == {"password": "t0ken"}
@@ -171,13 +171,13 @@ def test_a_creator_is_refused_and_not_called() -> None:
     assert not called
 
 
-def test_a_listener_that_connects_itself_is_refused() -> None:
+def test_a_listener_that_fails_is_named() -> None:
     app = make_app()
     db = SQLAlchemy(app)
     with app.app_context():
 
         @event.listens_for(db.engine, "do_connect")
-        def connect(*args: object) -> t.Any:
+        def connect(*_: object) -> t.Any:
             raise RuntimeError("no vault")
 
     with pytest.raises(AppError, match="do_connect listener failed: RuntimeError: no vault"):

@@ -145,7 +145,7 @@ def test_a_hook_makes_what_is_missing(write: Write, server: Server, dbname: str,
 def test_an_error_of_the_hook_is_raised(write: Write, server: Server, dbname: str) -> None:
     write({"app.py": connecting(server.uri(dbname))})
 
-    def fail(address: PostgresUri) -> None:
+    def fail(_: PostgresUri) -> None:
         raise ServerUnreachable("nobody answers")
 
     with pytest.raises(ServerUnreachable):

@@ -149,7 +149,7 @@ IMPORTS = {
 }
 SETUP = {
     "Flask-Migrate": "Migrate(app, db)",
-    "Flask-Alembic": "app.config['ALEMBIC'] = {'script_location': 'migrations'}; Alembic(app, run_mkdir=False)",
+    "Flask-Alembic": "Alembic(app, run_mkdir=False)",
 }
 MODULES = {"Flask-Migrate": "flask_migrate", "Flask-Alembic": "flask_alembic", "Alembic": "alembic"}
 
@@ -294,10 +294,9 @@ def test_logging_stays_as_it_was(make_migrated: MakeMigrated, database: Postgres
 
 
 def test_plain_alembic_above_the_app(
-    make_migrated: MakeMigrated, write: Write, server: Server, database: PostgresUri, folder: pathlib.Path
+    make_migrated: MakeMigrated, server: Server, database: PostgresUri, folder: pathlib.Path
 ) -> None:
     """The app's package is below the folder of the alembic.ini."""
-    make_migrated("Alembic", database, {"one": revision("one")})
     app = make_migrated("Alembic", database, {"one": revision("one")})
     app.root_path = str(folder / "src" / "theapp")
     assert init(app) == "the migrations of Alembic in migrations, to one"

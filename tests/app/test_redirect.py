@@ -132,7 +132,7 @@ def test_on_the_same_server_the_apps_own_password_holds(
     with app.app_context():
 
         @event.listens_for(db.engine, "do_connect")
-        def token(dialect: t.Any, record: t.Any, cargs: t.Any, cparams: dict[str, t.Any]) -> None:
+        def token(_dialect: t.Any, _record: t.Any, _cargs: t.Any, cparams: dict[str, t.Any]) -> None:
             cparams["password"] = database.password
 
         with to(app, without.with_dbname(other_database.dbname)):
@@ -206,6 +206,21 @@ def test_what_cannot_be_redirected_is_refused(make_app: MakeApp, database: Postg
         pass
     app = make_app(database, SQLALCHEMY_ENGINE_OPTIONS={"creator": lambda: None})
     with pytest.raises(AppError, match="creator"), to(app, database):
+        pass
+
+
+def test_a_listener_that_connects_by_itself_is_refused(
+    make_app: MakeApp, database: PostgresUri, other_database: PostgresUri
+) -> None:
+    """It would lead to the app's own database, whatever it is told."""
+    app = make_app(database)
+    engine = find_extension(app).engine()
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: t.Any, _record: t.Any, cargs: t.Any, cparams: dict[str, t.Any]) -> t.Any:
+        return dialect.connect(*cargs, **cparams)
+
+    with pytest.raises(AppError, match="opens its connections with a function"), to(app, other_database):
         pass
 
 

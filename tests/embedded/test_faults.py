@@ -209,6 +209,21 @@ def test_a_command_that_is_killed_while_it_initialises(empty: Site) -> None:
     assert [p.name for p in empty.data_dir.parent.iterdir() if ".new-" in p.name] == []
 
 
+def test_a_command_that_is_interrupted_while_the_server_starts(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> t.NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "find", interrupted)
+        patch.setattr("flask_postgres.embedded.place.running", lambda _: None)
+        with pytest.raises(KeyboardInterrupt):
+            site.ensure()
+    assert site.ensure() is not None
+    assert ask(site.uri(), "SELECT 1") == 1
+
+
 # Data folders
 
 

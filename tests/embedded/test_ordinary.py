@@ -95,6 +95,12 @@ def test_many_commands_at_once_make_one_server(empty: Site) -> None:
     assert ask(empty.uri(), "SELECT 1") == 1
 
 
+def test_start_says_when_it_is_running_already(served: Site) -> None:
+    served.start()
+    (line,) = served.reporter.notes
+    assert f"already running on 127.0.0.1:{served.port}" in line
+
+
 def test_stop_is_fast_ends_sessions_and_loses_nothing(served: Site) -> None:
     with connect(served.uri()) as connection:
         connection.execute("CREATE DATABASE shop")
