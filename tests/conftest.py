@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -13,7 +14,7 @@ import pytest
 from flask_postgres import PostgresUri
 
 from .project import Project, clean_environment
-from .servers import Server, give_to_server_account
+from .servers import ProductServer, Server
 
 _numbers = itertools.count()
 
@@ -24,15 +25,25 @@ def server() -> t.Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="fp-tests-", ignore_cleanup_errors=True) as name:
         folder = pathlib.Path(name)
         folder.chmod(0o755)
-        give_to_server_account(folder)
-        server = Server(folder)
-        server.initdb()
+        server = ProductServer(folder)
         server.start()
         try:
-            server.make_role()
             yield server
         finally:
-            server.stop("immediate")
+            server.stop()
+
+
+@pytest.fixture(params=["psycopg2", "psycopg"])
+def driver(request: pytest.FixtureRequest) -> str:
+    """Return each driver in turn, where users would notice a difference."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def plain_role(server: Server) -> str:
+    """Return a role that can log in with the usual password, and nothing else."""
+    server.execute(f"CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}'")
+    return "plain"
 
 
 @pytest.fixture
@@ -65,8 +76,6 @@ def _drop_all(server: Server, dbname: str) -> None:
         if dbname in name:
             allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name))
             drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            try:
+            with contextlib.suppress(psycopg.Error):  # an invalid one allows nothing but the drop
                 server.execute(allow)
-            except psycopg.Error:
-                pass  # an invalid database allows nothing but the drop
             server.execute(drop)

