@@ -12,6 +12,7 @@
     │   ├── DatabaseProtected
     │   ├── DatabaseInUse
     │   ├── PreflightFailed             holds every reason that was found
+    │   ├── AtWork                      another command has not come to its end
     │   └── LostRace
     ├── AppError                        the Flask app, or code of it
     │   ├── AppNotLoaded
@@ -108,6 +109,10 @@ class PreflightFailed(Refused):
     def __init__(self, reasons: t.Sequence[FlaskPostgresError]) -> None:
         self.reasons = tuple(reasons)
         super().__init__("; ".join(str(reason) for reason in self.reasons))
+
+
+class AtWork(Refused):
+    """Another command is at work on the database."""
 
 
 class LostRace(Refused):

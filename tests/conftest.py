@@ -14,7 +14,7 @@ import pytest
 from flask_postgres import PostgresUri
 
 from .project import Project, clean_environment
-from .servers import ProductServer, Server
+from .servers import PASSWORD, ProductServer, Server
 
 _numbers = itertools.count()
 

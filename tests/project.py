@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
+import io
 import os
 import pathlib
 import signal
@@ -96,14 +99,61 @@ class Project:
     ) -> Result:
         """Run ``flask …`` to its end. No password and no traceback may be in what it prints."""
         process = self.start(*arguments, env=env)
-        return finish(process, input=input, timeout=timeout)
+        return finish(process, input=input, timeout=timeout, tracebacks="--verbose" in arguments)
 
     def psql(self, *arguments: str, **options: t.Any) -> Result:
         """Run ``flask psql …``."""
         return self.run("psql", *arguments, **options)
 
+    def here(
+        self, *arguments: str, input: str = "", env: t.Mapping[str, str] | None = None, app: str = "app.py"
+    ) -> Result:
+        """Run ``flask psql …`` in this process: ten times cheaper, where a process of its own shows no more."""
+        from flask.cli import ScriptInfo
 
-def finish(process: subprocess.Popen[str], *, input: str | None = None, timeout: float = 90) -> Result:
+        from flask_postgres.cli import cli
+
+        out, err = io.StringIO(), io.StringIO()
+        with _as_own_process(self.folder, {**self.env, **(env or {})}, io.StringIO(input, newline=None)):
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                try:
+                    cli.main(arguments, "flask psql", obj=ScriptInfo(app_import_path=app))
+                except SystemExit as ended:
+                    code = ended.code
+        assert isinstance(code, int)
+        result = Result(code, out.getvalue(), err.getvalue())
+        return checked(result, tracebacks="--verbose" in arguments)
+
+
+@contextlib.contextmanager
+def _as_own_process(folder: pathlib.Path, env: t.Mapping[str, str], stdin: t.TextIO) -> t.Iterator[None]:
+    """Let what belongs to a process be another's: folder, environment, stdin, and the modules of the app."""
+    kept = os.getcwd(), dict(os.environ), list(sys.path), set(sys.modules), sys.stdin
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.stdin = stdin
+    try:
+        yield
+    finally:
+        cwd, environ, sys.path[:], modules, sys.stdin = kept
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(environ)
+        for name in set(sys.modules) - modules:
+            file = getattr(sys.modules[name], "__file__", None) or ""
+            if file.startswith(str(folder)):
+                del sys.modules[name]
+        gc.collect()  # an app of an earlier call must not be taken for another one beside the next
+
+
+def finish(
+    process: subprocess.Popen[str],
+    *,
+    input: str | None = None,
+    timeout: float = 90,
+    tracebacks: bool = False,
+) -> Result:
     """Wait for a process and return what it did."""
     try:
         out, err = process.communicate(input or "", timeout)
@@ -111,10 +161,14 @@ def finish(process: subprocess.Popen[str], *, input: str | None = None, timeout:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
         raise AssertionError(f"still running after {timeout} s:\n{out}{err}") from None
-    result = Result(process.returncode, out, err)
+    return checked(Result(process.returncode, out, err), tracebacks=tracebacks)
+
+
+def checked(result: Result, *, tracebacks: bool = False) -> Result:
+    """Return the result, after making sure that it holds no password, and no traceback unless allowed."""
     for canary in CANARIES:
         assert canary not in result.all, f"a password is in the output:\n{result}"
-    assert "Traceback" not in result.all, str(result)
+    assert tracebacks or "Traceback" not in result.all, str(result)
     return result
 
 

@@ -83,6 +83,8 @@ def _is_users(filename: str, root: str | None) -> bool:
         return False
     path = Path(filename).resolve()
     homes = [folder for folder in _library_folders() if path.is_relative_to(folder)]
+    # Also those of another interpreter, or on PYTHONPATH.
+    homes += [folder for folder in path.parents if folder.name in ("site-packages", "dist-packages")]
     if not homes:
         return True
     if root is None:

@@ -15,14 +15,14 @@ from sqlalchemy.engine import URL
 from ..postgres.admin import APPLICATION
 from ..uri import PostgresUri
 from . import engines as app_engines
-from .targets import TargetArguments, for_driver
+from .targets import Detour, for_driver
 
 if t.TYPE_CHECKING:
     from flask import Flask
 
     from .discovery import BindKey, Extension
 
-Listener = t.Callable[[t.Any, t.Any, list[t.Any], dict[str, t.Any]], None]
+Listener = t.Callable[[t.Any, t.Any, list[t.Any], dict[str, t.Any]], t.Any]
 
 
 @contextlib.contextmanager
@@ -53,13 +53,13 @@ def redirect(extension: Extension, app: Flask, targets: t.Mapping[BindKey, Postg
 
 def _rules(
     extension: Extension, targets: t.Mapping[BindKey, PostgresUri]
-) -> t.Iterator[tuple[Engine, TargetArguments]]:
+) -> t.Iterator[tuple[Engine, Detour]]:
     engines = extension.all_engines()
     for key, uri in targets.items():
         for engine in engines.get(key) or (extension.engine(key),):
             # Also runs the app's do_connect listeners: one that connects by itself cannot be redirected.
             app_engines.connect_args(engine)
-            yield engine, TargetArguments(engine, uri)
+            yield engine, Detour(engine, uri)
 
 
 @contextlib.contextmanager
@@ -76,27 +76,44 @@ def _close(extension: Extension) -> None:
     extension.dispose()
 
 
-def _sender(rule: TargetArguments) -> Listener:
-    def send(dialect: t.Any, record: t.Any, cargs: list[t.Any], cparams: dict[str, t.Any]) -> None:  # noqa: ARG001
-        rule.apply(dialect, cargs, cparams)
+def _sender(rule: Detour) -> Listener:
+    def send(dialect: t.Any, record: t.Any, cargs: list[t.Any], cparams: dict[str, t.Any]) -> t.Any:
+        return _connect(send, dialect, record, rule.rewritten(dialect, cargs, cparams))
 
     return send
 
 
-def _sender_for_new_engines(rules: t.Sequence[tuple[Engine, TargetArguments]]) -> Listener:
+def _sender_for_new_engines(rules: t.Sequence[tuple[Engine, Detour]]) -> Listener:
     known = {id(engine.dialect) for engine, _ in rules}
 
-    def send(dialect: t.Any, record: t.Any, cargs: list[t.Any], cparams: dict[str, t.Any]) -> None:  # noqa: ARG001
+    def send(dialect: t.Any, record: t.Any, cargs: list[t.Any], cparams: dict[str, t.Any]) -> t.Any:
         if id(dialect) in known or dialect.name != "postgresql":
-            return
+            return None
         if str(cparams.get("application_name", "")).startswith(APPLICATION):
-            return
-        for _, rule in rules:
-            if rule.is_for(cparams):
-                rule.apply(dialect, cargs, cparams)
-                return
+            return None
+        fitting = next((rule for _, rule in rules if rule.is_for(cparams)), None)
+        if fitting is None:
+            return None
+        return _connect(send, dialect, record, fitting.rewritten(dialect, cargs, cparams))
 
     return send
+
+
+def _connect(
+    listener: Listener, dialect: t.Any, record: t.Any, arguments: tuple[list[t.Any], dict[str, t.Any]]
+) -> t.Any:
+    """Go on from a listener as SQLAlchemy would, with other arguments: later listeners, then the driver.
+
+    Changing the arguments in place would be simpler. But older releases of SQLAlchemy 2.0 hand out the
+    engine's own dictionary, and the engine would stay on the target for ever.
+    """
+    args, params = arguments
+    listeners = list(dialect.dispatch.do_connect)
+    for later in listeners[listeners.index(listener) + 1 :]:
+        connection = later(dialect, record, args, params)
+        if connection is not None:
+            return connection
+    return dialect.connect(*args, **params)
 
 
 @contextlib.contextmanager

@@ -19,8 +19,8 @@ _ENCRYPTED = ("require", "verify-ca", "verify-full")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class TargetArguments:
-    """Rewrites the arguments of one engine's connections so that they go to the target.
+class Detour:
+    """Rewrites the arguments of one engine's connections, so that they go to the target.
 
     On the app's own server only the database changes. On another one the target's URI says where and
     as whom; what the app sets beside its URI (``connect_args``) still holds.
@@ -38,24 +38,22 @@ class TargetArguments:
         """Tell whether these arguments would lead to the app's own database."""
         return _address(cparams) == self._own_address
 
-    def apply(self, dialect: t.Any, cargs: list[t.Any], cparams: dict[str, t.Any]) -> None:
-        """Change a driver's arguments in place."""
-        if self._same_server:
-            for key in DATABASE_KEYS:
-                if key in cparams:
-                    cparams[key] = self.uri.dbname
-            if not any(key in cparams for key in DATABASE_KEYS):
-                cparams.update(self._fresh(dialect)[1])
-            return
+    def rewritten(
+        self, dialect: t.Any, cargs: t.Sequence[t.Any], cparams: t.Mapping[str, t.Any]
+    ) -> tuple[list[t.Any], dict[str, t.Any]]:
+        """Return the driver's arguments for the target, made from those for the app's own database."""
+        key = next((key for key in DATABASE_KEYS if key in cparams), None)
+        if self._same_server and key is not None:
+            return list(cargs), {**cparams, key: self.uri.dbname}
         to_args, to_params = self._fresh(dialect)
+        if self._same_server:
+            return to_args, {**cparams, **to_params}
         kept = {
             key: value
             for key, value in cparams.items()
             if key not in (*_WHERE_AND_WHO, *DATABASE_KEYS) and not self._is_from_own_url(key, value)
         }
-        cargs[:] = to_args
-        cparams.clear()
-        cparams.update(kept | to_params)
+        return to_args, kept | to_params
 
     def _fresh(self, dialect: t.Any) -> tuple[list[t.Any], dict[str, t.Any]]:
         url = self._url_for(f"{dialect.name}+{dialect.driver}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 
 import click
@@ -14,20 +15,14 @@ from ..uri import PostgresUri
 from .context import Invocation
 
 
-def confirmation(
-    invocation: Invocation, uris: t.Mapping[str, PostgresUri]
-) -> t.Callable[[t.Sequence[Planned]], None]:
-    """Return what asks the user about each database at stake.
-
-    :param uris: where each database is, by its name.
-    """
+def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], None]:
+    """Return what asks the user about each database at stake."""
 
     def ask(planned: t.Sequence[Planned]) -> None:
-        for plan, facts in planned:
+        for plan, facts, uri in planned:
             if plan.at_stake is None:
                 continue
             what = "will be lost for good" if plan.destroys else "will no longer be protected"
-            uri = uris[plan.request.dbname]
             lines = [
                 *_summary(plan.at_stake, uri, facts.role.name),
                 *(f"Note: {note}" for note in plan.notes),
@@ -73,9 +68,12 @@ def _expect_name(invocation: Invocation, name: str) -> None:
         question = "To go on, type the name of the database"
         answer = click.prompt(question, default="", show_default=False, err=True)
     except click.Abort:
+        click.echo(err=True)
         raise NotConfirmed(
             "nobody answered, so nothing was done.", hint="To go on without being asked: --force"
         ) from None
+    if not sys.stdin.isatty():
+        click.echo(err=True)  # an answer through a pipe ends no line on the screen
     if answer != name:
         raise NotConfirmed(f'that is not "{name}", so nothing was done.')
     invocation.reporter.detail("confirmed")

@@ -102,6 +102,7 @@ class Invocation:
             debug=get_debug_flag() if app is None else app.debug,
             config_file=self.options.get("config_file"),
             engine_url=self._engine_url if app is not None else lambda: None,
+            default_bind=not self.several,
         )
         self.hide.add(resolution.secrets(), shown=resolution.shown_names())
         return resolution
@@ -122,9 +123,14 @@ class Invocation:
         settings = self._resolution.settings
         for note in self._resolution.notes:
             self.reporter.note(note)
-        if self.loaded.error is not None:
+        if self.loaded.error is not None and settings.target_database_uri is not None:
             self.reporter.note(f"the app's config was not read: {self.loaded.error}")
         return settings
+
+    @property
+    def several(self) -> bool:
+        """Whether the user has chosen binds of the app, and not just its default database."""
+        return bool(self.options.get("bind_key") or self.options.get("all_binds"))
 
     @property
     def target(self) -> PostgresUri:
@@ -152,9 +158,10 @@ class Invocation:
         disallowed = {name.casefold() for name in settings.cli_disallowed_envs}
         if settings.env.casefold() in disallowed:
             environment, listed = resolution["env"], resolution["cli_disallowed_envs"]
+            where = "from" if resolution.is_set("env") else "nothing sets one, and"
             raise EnvironmentNotAllowed(
                 f'flask psql {self.ctx.info_name} is not allowed in the environment "{settings.env}" '
-                f"(from {environment.origin}); {listed.setting.name} disallows it (from {listed.origin})."
+                f"({where} {environment.origin}); {listed.name} disallows it (from {listed.origin})."
             )
 
     def require_app(self) -> None:

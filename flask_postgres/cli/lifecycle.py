@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import typing as t
 
 from ..errors import AppError, FlaskPostgresError
-from ..plans import show
+from ..plans import checks, show
 from ..plans.build import Command, Plan, Request
 from ..plans.perform import Work, look, perform
 from ..postgres import ddl, marks
 from ..postgres.admin import Connector
 from ..postgres.drivers import administrative
+from . import targets
 from .confirm import confirmation
 from .context import Invocation
+from .targets import Target
 
 if t.TYPE_CHECKING:
+    from ..app.discovery import BindKey
     from ..embedded.info import ServerInfo
     from ..postgres.facts import Facts
     from ..settings.schema import Settings
@@ -38,28 +43,26 @@ def carry_out(
     """
     on_connect = _make_missing if command in MAKES_WHAT_AN_IMPORT_NEEDS else None
     invocation = Invocation.current(on_connect=on_connect)
-    if command in NEEDS_THE_APP:
+    if command in NEEDS_THE_APP or invocation.several:
         invocation.require_app()
-    settings, uri = invocation.settings, invocation.target
+    _ = invocation.settings
+    chosen = targets.chosen(invocation)
     if guarded:
         invocation.guard()
-    dry_run = bool(invocation.options.get("dry_run"))
-    server = ensure_server(invocation, settings, uri, start=command in STARTS_A_SERVER and not dry_run)
-    work = _work(invocation, command, uri, server)
+    works = _works(invocation, command, chosen)
     if build is not None:
-        work = _with_build(work, build)
-    if dry_run:
-        _show(invocation, work)
+        works = [dataclasses.replace(work, build=build) for work in works]
+    if invocation.options.get("dry_run"):
+        _show(invocation, works)
         return
-    asks = confirmation(invocation, {uri.dbname: uri})
-    perform([work], confirm=None if invocation.options.get("force") else asks)
+    perform(works, confirm=None if invocation.options.get("force") else confirmation(invocation))
 
 
-def connector(invocation: Invocation, uri: PostgresUri) -> Connector:
+def connector(invocation: Invocation, uri: PostgresUri, *, bind_key: BindKey = None) -> Connector:
     """Return how to reach the server of a URI, with the app's own driver arguments."""
     settings = invocation.settings
     chosen = invocation.resolution().is_set("admin_dbname")
-    connect_args = _connect_args(invocation, uri)
+    connect_args = _connect_args(invocation, uri, bind_key)
     invocation.hide.add([connect_args.get("password"), connect_args.get("sslpassword")])
     return Connector(
         uri=uri,
@@ -99,89 +102,112 @@ def release(invocation: Invocation) -> None:
     extension.dispose()
 
 
-def _work(invocation: Invocation, command: Command, uri: PostgresUri, server: ServerInfo | None) -> Work:
+def _works(invocation: Invocation, command: Command, chosen: t.Sequence[Target]) -> list[Work]:
+    start = command in STARTS_A_SERVER and not invocation.options.get("dry_run")
+    servers = [ensure_server(invocation, invocation.settings, target.uri, start=start) for target in chosen]
+    reaches = [connector(invocation, target.uri, bind_key=target.keys[0]) for target in chosen]
+    initialize = _Initialize(invocation, chosen, reaches[0].application_name)
+    how = initialize.how if command in NEEDS_THE_APP else ""
+    return [
+        Work(
+            request=_request(invocation, command, target.uri.dbname, how),
+            connector=dataclasses.replace(reach, token=reaches[0].token),
+            initialize=initialize,
+            release=functools.partial(release, invocation),
+            make_extensions=functools.partial(_make_extensions, server) if server else None,
+        )
+        for target, server, reach in zip(chosen, servers, reaches, strict=True)
+    ]
+
+
+def _request(invocation: Invocation, command: Command, dbname: str, how: str) -> Request:
     settings, options = invocation.settings, invocation.options
-    request = Request(
+    return Request(
         command=command,
-        dbname=uri.dbname,
+        dbname=dbname,
         clauses={name: value for name in ddl.CLAUSES if (value := getattr(settings, name)) is not None},
         extensions=settings.extensions if command in ("create", "setup", "reset") else (),
         overwrite=bool(options.get("overwrite")),
         force_disconnect=bool(options.get("force_disconnect")),
         if_missing=bool(options.get("if_missing")),
         protect=settings.protect,
-        how=_how(invocation) if command in NEEDS_THE_APP else "",
-    )
-    reach = connector(invocation, uri)
-
-    def make_extensions(dbname: str, names: t.Sequence[str]) -> None:
-        from ..embedded import service
-
-        assert server is not None
-        service.create_extension(server, dbname, names)
-
-    return Work(
-        request=request,
-        connector=reach,
-        initialize=lambda: _initialize(invocation, reach),
-        release=lambda: release(invocation),
-        make_extensions=make_extensions if server is not None else None,
+        how=how,
     )
 
 
-def _with_build(work: Work, build: t.Callable[[Request, Facts, str], Plan]) -> Work:
-    import dataclasses
+def _make_extensions(server: ServerInfo, dbname: str, names: t.Sequence[str]) -> None:
+    from ..embedded import service
 
-    return dataclasses.replace(work, build=build)
-
-
-def _how(invocation: Invocation) -> str:
-    from ..app.initialize import choose
-
-    settings = invocation.settings
-    return str(
-        choose(invocation.app, invocation.extension, how=settings.init_with, metadata=settings.metadata)
-    )
+    service.create_extension(server, dbname, names)
 
 
-def _initialize(invocation: Invocation, reach: Connector) -> str:
-    from ..app.initialize import initialize
-    from ..app.redirect import redirect
-    from ..app.tagging import tagged
-    from ..postgres.batch import create_tables
+class _Initialize:
+    """Lets the app fill all chosen databases at once: the first plan that comes to it does it for all."""
 
-    app, extension, settings = invocation.app, invocation.extension, invocation.settings
-    with redirect(extension, app, {None: reach.uri}), tagged(extension, reach.application_name):
-        return initialize(
-            app,
-            extension,
-            create_tables=create_tables,
+    def __init__(self, invocation: Invocation, chosen: t.Sequence[Target], application_name: str) -> None:
+        self._invocation = invocation
+        self._targets = {key: target.uri for target in chosen for key in target.keys}
+        self._application_name = application_name
+        self._did: str | None = None
+
+    @property
+    def how(self) -> str:
+        """What will run, in words."""
+        from ..app.initialize import choose
+
+        invocation, settings = self._invocation, self._invocation.settings
+        choice = choose(
+            invocation.app,
+            invocation.extension,
             how=settings.init_with,
             metadata=settings.metadata,
+            binds=tuple(self._targets),
         )
+        return str(choice)
+
+    def __call__(self) -> str:
+        if self._did is None:
+            self._did = self._initialize()
+        return self._did
+
+    def _initialize(self) -> str:
+        from ..app.initialize import initialize
+        from ..app.redirect import redirect
+        from ..app.tagging import tagged
+        from ..postgres.batch import create_tables
+
+        invocation, settings = self._invocation, self._invocation.settings
+        app, extension = invocation.app, invocation.extension
+        with redirect(extension, app, self._targets), tagged(extension, self._application_name):
+            return initialize(
+                app,
+                extension,
+                create_tables=create_tables,
+                how=settings.init_with,
+                metadata=settings.metadata,
+                binds=tuple(self._targets),
+            )
 
 
-def _connect_args(invocation: Invocation, uri: PostgresUri) -> dict[str, t.Any]:
+def _connect_args(invocation: Invocation, uri: PostgresUri, bind_key: BindKey) -> dict[str, t.Any]:
     """Return the app's own arguments for the driver, if it is the one that administers."""
     if invocation.loaded.app is None:
         return {}
     from ..errors import ExtensionNotFound
 
     try:
-        engine = invocation.extension.engine()
+        engine = invocation.extension.engine(bind_key)
     except ExtensionNotFound:
         return {}
     if engine.dialect.driver != administrative(uri).uri.driver:
         return {}
-    return invocation.extension.connect_args()
+    return invocation.extension.connect_args(bind_key)
 
 
-def _show(invocation: Invocation, work: Work) -> None:
-    from ..plans import checks
-
-    planned = look(work)
-    invocation.echo_data(show.as_text(planned, work.connector.uri))
-    checks.raise_all(planned.plan.faults(planned.facts))
+def _show(invocation: Invocation, works: t.Sequence[Work]) -> None:
+    planned = [look(work) for work in works]
+    invocation.echo_data("\n\n".join(show.as_text(each) for each in planned))
+    checks.raise_all(fault for each in planned for fault in each.plan.faults(each.facts))
 
 
 def _make_missing(uri: PostgresUri) -> None:

@@ -92,4 +92,20 @@ force = option(
 force_disconnect = option(
     "--force-disconnect", "-fd", is_flag=True, help="End the sessions that others have on the database."
 )
+bind_key = option(
+    "--bind-key",
+    metavar="KEY",
+    multiple=True,
+    help="Work on the database of this bind (repeatable), not on the default one.",
+)
+all_binds = option(
+    "--all-binds", is_flag=True, help="Work on the default database and those of all binds, all or nothing."
+)
+
+
+def bind_options(function: F) -> F:
+    """Add the options that choose among the app's databases."""
+    return bind_key(all_binds(function))
+
+
 overwrite = option("--overwrite", "-o", is_flag=True, help="Replace a database that exists.")

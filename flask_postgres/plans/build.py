@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import DatabaseMissing, FlaskPostgresError, Refused, ServerError
+from ..errors import AtWork, DatabaseMissing, FlaskPostgresError, Refused, ServerError
 from ..postgres import marks
 from ..postgres.ddl import Clauses
 from ..postgres.facts import Database, Facts, Parameter
@@ -110,12 +110,13 @@ def build(request: Request, facts: Facts, *, token: str) -> Plan:
 def refuse_at_work(facts: Facts, dbname: str) -> None:
     """Refuse to touch a database that a living command is making or has closed.
 
-    :raises Refused: if so.
+    :raises AtWork: if so. It may be over in a moment: such a command is undoing, has lost its turn, or
+        takes its turns elsewhere.
     """
     target = facts.target
     if target is not None and target.maker_alive and target.state in (State.UNFINISHED, State.BLOCKED):
         message = f'another command is at work on database "{dbname}".'
-        raise Refused(message, hint="Wait until it is done: flask psql status")
+        raise AtWork(message, hint="Wait until it is done: flask psql status")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,11 +146,11 @@ def _create(case: _Situation) -> Plan:
         return _replace(case, target)
     if target.invalid:
         raise _invalid(target)
-    exists = f'database "{case.name}" already exists'
+    exists, notes = f'database "{case.name}" already exists', _leftover_notes(case)
     if request.command == "create" or request.if_missing:
-        return Plan(request=request, outcome=exists)
+        return Plan(request=request, outcome=exists, notes=notes)
     fill = Initialize(name=case.name, how=request.how, transient=False)
-    return Plan(request=request, steps=(fill,), outcome=exists)
+    return Plan(request=request, steps=(fill,), outcome=exists, notes=notes)
 
 
 def _init(case: _Situation) -> Plan:
@@ -165,17 +166,16 @@ def _init(case: _Situation) -> Plan:
     if target.invalid:
         raise _invalid(target)
     fill = Initialize(name=case.name, how=case.request.how, transient=False)
-    return Plan(request=case.request, steps=(fill,))
+    return Plan(request=case.request, steps=(fill,), notes=_leftover_notes(case))
 
 
 def _drop(case: _Situation) -> Plan:
-    target = case.facts.target
+    target, notes = case.facts.target, _leftover_notes(case)
     if target is None:
-        return Plan(request=case.request, outcome=f'database "{case.name}" does not exist')
+        return Plan(request=case.request, outcome=f'database "{case.name}" does not exist', notes=notes)
     refuse_at_work(case.facts, case.name)
-    force = case.request.force_disconnect and case.facts.can.force
-    step = DropDatabase(database=target, force=force)
-    return Plan(request=case.request, steps=(step,), destroys=target, notes=_aside_note(case.facts))
+    step = DropDatabase(database=target, force=_by_force(case, target))
+    return Plan(request=case.request, steps=(step,), destroys=target, notes=notes)
 
 
 def _reset(case: _Situation) -> Plan:
@@ -189,7 +189,7 @@ def _make(case: _Situation) -> t.Iterator[Step]:
     """Yield the steps that make a database where there is none."""
     request, name = case.request, case.name
     simple = not request.initializes and not request.extensions
-    if simple or not case.facts.can.rename:
+    if simple or not (case.facts.can.swap and case.facts.can.force):
         yield CreateDatabase(name=name, clauses=request.clauses)
         if request.extensions:
             yield InstallExtensions(name=name, extensions=request.extensions)
@@ -202,7 +202,7 @@ def _make(case: _Situation) -> t.Iterator[Step]:
     yield MakeUnfinished(name=temporary, of=name, token=case.token, clauses=request.clauses)
     if request.extensions:
         yield InstallExtensions(name=temporary, extensions=request.extensions)
-    yield Publish(name=temporary, to=name, token=case.token)
+    yield Publish(name=temporary, to=name)
     if request.initializes:
         yield Initialize(name=name, how=request.how)
     yield from _finish(case, like=None)
@@ -231,14 +231,16 @@ def _replace(case: _Situation, old: Database) -> Plan:
         steps.append(Initialize(name=case.name, how=request.how))
     steps.extend(_finish(case, like=old))
     steps.append(Discard(name=aside, of=case.name))
-    return Plan(request=request, steps=tuple(steps), destroys=old, notes=lost)
+    return Plan(
+        request=request, steps=tuple(steps), destroys=old, notes=(*lost, *_leftover_notes(case, redone=True))
+    )
 
 
 def _replace_without_swap(case: _Situation, old: Database) -> Plan:
     request, facts = case.request, case.facts
     reason = facts.can.reason or f'"{old.name}" is what an interrupted DROP has left'
     steps: list[Step] = [
-        DropDatabase(database=old, force=request.force_disconnect and facts.can.force),
+        DropDatabase(database=old, force=_by_force(case, old)),
         CreateDatabase(name=case.name, clauses=request.clauses),
     ]
     if request.extensions:
@@ -265,6 +267,12 @@ def _finish(case: _Situation, *, like: Database | None) -> t.Iterator[Step]:
         protect=request.protect,
         outcomes=tuple(outcomes),
     )
+
+
+def _by_force(case: _Situation, database: Database) -> bool:
+    """Tell whether a DROP has to end sessions: those that Citus keeps are ended without asking."""
+    wanted = case.request.force_disconnect or any(session.citus for session in database.sessions)
+    return wanted and case.facts.can.force
 
 
 def _leftovers(case: _Situation) -> t.Iterator[Step]:
@@ -303,7 +311,7 @@ def _carried(old: Database, facts: Facts) -> tuple[tuple[Parameter, ...], tuple[
 def _refuse_interrupted(case: _Situation) -> None:
     refuse_at_work(case.facts, case.name)
     target, aside = case.facts.target, case.facts.aside
-    if target is not None and target.state is State.BLOCKED:
+    if target is not None and target.state in (State.BLOCKED, State.ASIDE):
         message = f'an interrupted command has left database "{case.name}" closed to connections.'
         raise Refused(message, hint="Open it again: flask psql recover")
     if aside is not None and (target is None or target.abandoned):
@@ -313,12 +321,23 @@ def _refuse_interrupted(case: _Situation) -> None:
         )
 
 
-def _aside_note(facts: Facts) -> tuple[str, ...]:
-    if facts.aside is None:
-        return ()
-    return (
-        f'an interrupted reset has left the former database as "{facts.aside.name}" (flask psql recover)',
-    )
+def _leftover_notes(case: _Situation, *, redone: bool = False) -> tuple[str, ...]:
+    """Point at what interrupted commands have left.
+
+    :param redone: whether the plan itself removes the beginnings that it may remove.
+    """
+    asides = [item for item in case.facts.asides if not item.maker_alive]
+    notes = [
+        f'an interrupted reset has left a former database as "{item.name}" '
+        "(flask psql recover puts it back, recover --discard drops it)"
+        for item in asides
+    ]
+    unmade = [item for item in case.facts.unmade if not (redone and item.owned)]
+    notes += [
+        f'an interrupted command has left "{item.name}" unfinished (flask psql recover removes it)'
+        for item in unmade
+    ]
+    return tuple(notes)
 
 
 def _invalid(target: Database) -> ServerError:

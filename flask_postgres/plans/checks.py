@@ -118,6 +118,7 @@ def taking_away(database: Database, facts: Facts) -> Faults:
             f'database "{database.name}" is one that this tool never drops: it works from there.',
             hint="Choose another target.",
         )
+        return  # the remedies for other reasons would only lead astray
     if database.state is State.PROTECTED:
         yield protected(database.name)
     yield from owning(database, facts)

@@ -8,13 +8,15 @@ import typing as t
 from sqlalchemy.schema import ExecutableDDLElement
 
 from ..errors import DatabaseMissing, FlaskPostgresError, PermissionDenied, Refused
-from ..postgres import ddl, marks, sessions
+from ..postgres import ddl, marks
 from ..postgres.facts import Database, Facts
 from ..postgres.marks import State
-from . import checks, steps
+from . import checks
 from .build import Plan, Request, refuse_at_work
 from .run import Run
-from .steps import DropDatabase, Protect, RemoveLeftover, Step
+from .steps import SWAP, CloseToOthers, DropDatabase, Protect, RemoveLeftover, Step, look_up, put_back
+from .steps.base import expect, lost_race
+from .steps.replacing import close_unfinished
 
 
 def protect(request: Request, facts: Facts, _token: str) -> Plan:
@@ -25,7 +27,8 @@ def protect(request: Request, facts: Facts, _token: str) -> Plan:
     if target.state is not None:
         message = f'database "{request.dbname}" is not complete: a command was interrupted, or is at work.'
         raise Refused(message, hint="Look at it: flask psql status")
-    return Plan(request=request, steps=(Protect(name=request.dbname, comment=target.comment, said=True),))
+    protection = Protect(name=request.dbname, oid=target.oid, comment=target.comment, said=True)
+    return Plan(request=request, steps=(protection,))
 
 
 def unprotect(request: Request, facts: Facts, _token: str) -> Plan:
@@ -36,44 +39,68 @@ def unprotect(request: Request, facts: Facts, _token: str) -> Plan:
     return Plan(request=request, steps=(Unprotect(database=target),), unprotects=target)
 
 
-def recover(request: Request, facts: Facts, _token: str) -> Plan:
+def recover(request: Request, facts: Facts, token: str) -> Plan:
     """Plan to put back what an interrupted command had set aside."""
     refuse_at_work(facts, request.dbname)
-    target, aside = facts.target, facts.aside
-    clean: tuple[Step, ...] = tuple(
-        RemoveLeftover(name=item.name, of=request.dbname) for item in facts.unmade if item.owned
-    )
-    if target is not None and target.state is State.BLOCKED:
+    target, clean = facts.target, _clean(request, facts)
+    if target is not None and target.state in (State.BLOCKED, State.ASIDE):
         return Plan(request=request, steps=(Reopen(database=target), *clean))
-    if aside is None:
-        if target is not None and target.abandoned:
-            clean = (RemoveLeftover(name=target.name, of=target.name), *clean)
+    if not facts.asides:
         outcome = None if clean else f'nothing to recover for database "{request.dbname}"'
         return Plan(request=request, steps=clean, outcome=outcome)
-    if len(facts.asides) > 1:
-        names = ", ".join(f'"{item.name}"' for item in facts.asides)
-        raise Refused(
-            f"several former databases are set aside: {names}.",
-            hint="Drop them with flask psql recover --discard, or rename the one to keep by hand.",
-        )
+    aside = _chosen(facts)
     if aside.invalid:
         raise Refused(
             f'"{aside.name}" cannot be put back: a DROP of it was interrupted.',
             hint="Remove what is left of it: flask psql recover --discard",
         )
-    complete = target is not None and not target.abandoned
-    step = PutBack(name=request.dbname, aside=aside, present=target)
-    return Plan(request=request, steps=(step, *clean), destroys=target if complete else None)
+    step = PutBack(name=request.dbname, aside=aside, present=target, token=token)
+    others = tuple(item for item in clean if item.name != request.dbname)
+    if target is None or target.abandoned:
+        return Plan(request=request, steps=(step, *others))
+    if target.invalid:
+        raise Refused(
+            f'database "{request.dbname}" cannot be used: a DROP of it was interrupted.',
+            hint="Remove what is left of it: flask psql drop, then flask psql recover",
+        )
+    close = CloseToOthers(database=target, token=token)
+    return Plan(request=request, steps=(close, step, *others), destroys=target)
 
 
-def discard(request: Request, facts: Facts, _token: str) -> Plan:
+def discard(request: Request, facts: Facts, token: str) -> Plan:
     """Plan to drop what an interrupted command had set aside."""
     refuse_at_work(facts, request.dbname)
     if not facts.asides:
-        return recover(request, facts, _token)
-    dropped: tuple[Step, ...] = tuple(DropDatabase(database=item, discards=True) for item in facts.asides)
-    clean = tuple(RemoveLeftover(name=item.name, of=request.dbname) for item in facts.unmade if item.owned)
-    return Plan(request=request, steps=(*dropped, *clean), destroys=facts.asides[0])
+        return recover(request, facts, token)
+    dropped: tuple[Step, ...] = tuple(DropDatabase(database=item) for item in facts.asides)
+    first, *others = facts.asides
+    notes = tuple(f'so will "{item.name}"' for item in others)
+    return Plan(request=request, steps=(*dropped, *_clean(request, facts)), destroys=first, notes=notes)
+
+
+def _clean(request: Request, facts: Facts) -> tuple[RemoveLeftover, ...]:
+    """Return the steps that remove what interrupted commands had begun to make."""
+    names = [item.name for item in facts.unmade if item.owned]
+    if facts.target is not None and facts.target.abandoned:
+        names.insert(0, facts.target.name)
+    return tuple(RemoveLeftover(name=name, of=request.dbname) for name in names)
+
+
+def _chosen(facts: Facts) -> Database:
+    """Return the former database that belongs to the unfinished one, or is the only one.
+
+    :raises Refused: if that cannot be told.
+    """
+    token = facts.target.mark.token if facts.target and facts.target.mark else None
+    matching = [item for item in facts.asides if item.mark and item.mark.token == token]
+    candidates = matching or facts.asides
+    if len(candidates) == 1:
+        return candidates[0]
+    names = ", ".join(f'"{item.name}"' for item in candidates)
+    raise Refused(
+        f"several former databases are set aside: {names}.",
+        hint="Drop them with flask psql recover --discard, or rename the one to keep by hand.",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,8 +120,11 @@ class Unprotect(Step):
         yield from checks.owning(self.database, facts)
 
     def run(self, run: Run) -> None:
+        found = look_up(run.admin, self.database.name)
+        if found is None or found.oid != self.database.oid:
+            raise lost_race(self.database.name)
         run.admin.run(*self.statements(), doing=self.describe())
-        run.reporter.outcome(f'database "{self.database.name}" is no longer protected')
+        run.outcomes.append(f'database "{self.database.name}" is no longer protected')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,9 +147,13 @@ class Reopen(Step):
         yield from checks.owning(self.database, facts)
 
     def run(self, run: Run) -> None:
+        mark = self.database.mark
         with run.admin.transaction(doing=self.describe()):
-            run.admin.run(*self.statements(), doing=self.describe())
-        run.reporter.outcome(f'database "{self.database.name}" was opened again')
+            run.admin.run(*self.statements()[:1], doing=self.describe())
+            token = mark.token if mark is not None else None
+            expect(run.admin, self.database.name, self.database.oid, token=token or "")
+            run.admin.run(*self.statements()[1:], doing=self.describe())
+        run.outcomes.append(f'database "{self.database.name}" was opened again')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,6 +166,9 @@ class PutBack(Step):
     name: str
     aside: Database
     present: Database | None
+    token: str
+    phase: t.ClassVar[int] = SWAP
+    held: t.ClassVar[bool] = True
     undoable: t.ClassVar[bool] = False
 
     def describe(self) -> str:
@@ -139,8 +176,7 @@ class PutBack(Step):
 
     @property
     def _spare(self) -> str:
-        token = self.aside.mark.token if self.aside.mark and self.aside.mark.token else marks.new_token()
-        return marks.name_for_new(self.name, token)
+        return marks.name_for_new(self.name, self.token)
 
     def statements(self) -> tuple[ExecutableDDLElement, ...]:
         allowed = self.aside.mark.allowed if self.aside.mark else True
@@ -167,11 +203,24 @@ class PutBack(Step):
 
     def run(self, run: Run) -> None:
         run.release()
-        steps.put_back(run.admin, self.name, aside=self.aside.name, new=self._spare, token=None)
-        if self.present is not None:
-            sessions.end_all(run.admin, self._spare)
-            run.admin.run(ddl.DropDatabase(self._spare, force=True), doing=f'drop "{self._spare}"')
+        found, present = look_up(run.admin, self.aside.name), look_up(run.admin, self.name)
+        planned = self.present.oid if self.present is not None else None
+        if found is None or found.oid != self.aside.oid or (present.oid if present else None) != planned:
+            raise lost_race(self.name)
+        if present is not None and self.present is not None and self.present.abandoned:
+            close_unfinished(run.admin, self.name, present, token=self.token)
+        put_back(
+            run.admin, self.name, aside=self.aside.name, found=found, spare=self._spare, present=present
+        )
         run.reporter.outcome(f'database "{self.name}" was recovered')
+        if present is not None:
+            self._drop_spare(run)
+
+    def _drop_spare(self, run: Run) -> None:
+        try:
+            run.admin.run(ddl.DropDatabase(self._spare, force=True), doing=f'drop "{self._spare}"')
+        except FlaskPostgresError as error:
+            run.reporter.note(f"{error.message} It is left; remove it with: flask psql recover")
 
 
 def _present(facts: Facts, name: str) -> Database:

@@ -11,6 +11,7 @@ from ..postgres import facts as reading
 from ..postgres.admin import Connector, Session
 from ..postgres.capabilities import from_answers
 from ..postgres.facts import Facts
+from ..uri import PostgresUri
 from . import checks, turns
 from .build import Plan, Request, build
 from .run import Job, Run, execute
@@ -38,6 +39,7 @@ class Planned(t.NamedTuple):
 
     plan: Plan
     facts: Facts
+    uri: PostgresUri
 
 
 Confirm = t.Callable[[t.Sequence[Planned]], None]
@@ -69,7 +71,7 @@ def perform(works: t.Sequence[Work], *, confirm: Confirm | None = None) -> bool:
             if job.plan.outcome is not None:
                 job.run.reporter.outcome(job.plan.outcome)
         execute(jobs)
-    return any(plan.steps for plan, _ in planned)
+    return any(plan.steps for plan, _, _ in planned)
 
 
 def look(work: Work) -> Planned:
@@ -81,7 +83,7 @@ def look(work: Work) -> Planned:
             return _plan(work, admin)
     except FlaskPostgresError as error:
         facts = Facts(assumed=f"the server could not be asked ({error.message.rstrip('.')})")
-        return Planned(work.build(work.request, facts, work.connector.token), facts)
+        return _planned(work, facts)
 
 
 def facts_of(work: Work, session: Session) -> Facts:
@@ -110,22 +112,26 @@ def _agree(works: t.Sequence[Work], confirm: Confirm) -> set[int]:
         with turns.take(work.connector) as admin:
             planned.append(_plan(work, admin))
     _check(planned)
-    if any(plan.at_stake for plan, _ in planned):
+    if any(plan.at_stake for plan, _, _ in planned):
         confirm(planned)
     return _at_stake(planned)
 
 
 def _at_stake(planned: t.Sequence[Planned]) -> set[int]:
-    return {plan.at_stake.oid for plan, _ in planned if plan.at_stake is not None}
+    return {plan.at_stake.oid for plan, _, _ in planned if plan.at_stake is not None}
 
 
 def _check(planned: t.Sequence[Planned]) -> None:
-    checks.raise_all(fault for plan, facts in planned for fault in plan.faults(facts))
+    checks.raise_all(fault for plan, facts, _ in planned for fault in plan.faults(facts))
 
 
 def _plan(work: Work, admin: Session) -> Planned:
-    facts = facts_of(work, admin)
-    return Planned(work.build(work.request, facts, work.connector.token), facts)
+    return _planned(work, facts_of(work, admin))
+
+
+def _planned(work: Work, facts: Facts) -> Planned:
+    plan = work.build(work.request, facts, work.connector.token)
+    return Planned(plan, facts, work.connector.uri)
 
 
 def _run(work: Work, stack: contextlib.ExitStack) -> Run:

@@ -17,19 +17,24 @@ if t.TYPE_CHECKING:
     from .build import Plan
     from .steps import Step
 
-UNDO_ATTEMPTS = 5
+UNDO_ATTEMPTS = 8
 UNDO_PAUSE = 1.0
-"""Seconds between two attempts to reach the server for undoing."""
+"""Seconds between two attempts to reach the server for undoing: one that restarts needs a few."""
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Run:
-    """What the steps of one plan work with.
+    """What the steps of one plan work with, and what they leave for each other.
 
     :param initialize: fills the target by the app's own means; returns what it did.
     :param release: closes the connections that the app itself has open.
     :param make_extensions: makes extensions with more rights than the URI's role has, where the server
         is ours; None elsewhere. Takes the database's name and the extensions' names.
+    :param made: the number (oid) of what this command makes for a name.
+    :param created: the databases that were created under their own names.
+    :param unsure: those of which it is not known, because the answer has not arrived.
+    :param outcomes: what is said once nothing can take it back.
+    :param remarks: what undoing has to tell.
     """
 
     connector: Connector
@@ -39,8 +44,11 @@ class Run:
     release: t.Callable[[], None] = lambda: None
     make_extensions: t.Callable[[str, t.Sequence[str]], None] | None = None
     sleep: t.Callable[[float], None] = time.sleep
+    made: dict[str, int] = dataclasses.field(default_factory=dict)
     created: set[str] = dataclasses.field(default_factory=set)
+    unsure: set[str] = dataclasses.field(default_factory=set)
     outcomes: list[str] = dataclasses.field(default_factory=list)
+    remarks: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def token(self) -> str:
@@ -54,6 +62,15 @@ class Job(t.NamedTuple):
     run: Run
 
 
+@dataclasses.dataclass(slots=True)
+class _Begun:
+    """A step that has begun."""
+
+    job: Job
+    step: Step
+    done: bool = False
+
+
 def execute(jobs: t.Sequence[Job], *, guard: Guard | None = None) -> None:
     """Run plans, over one database or many: all of them or none.
 
@@ -65,23 +82,26 @@ def execute(jobs: t.Sequence[Job], *, guard: Guard | None = None) -> None:
     :raises Interrupted: after the same undoing.
     """
     work = sorted(((job, step) for job in jobs for step in job.plan.steps), key=lambda pair: pair[1].phase)
-    started: list[tuple[Job, Step]] = []
+    begun: list[_Begun] = []
     with guard or Guard() as guard, guard.freeing(lambda: _free(jobs)):
         try:
             for job, step in work:
                 if step.final:
-                    guard.defer()
+                    guard.deferred = True
                     _announce(jobs)
-                started.append((job, step))
-                step.run(job.run)
+                begun.append(_Begun(job, step))
+                with guard.holding(step.held):
+                    step.run(job.run)
+                begun[-1].done = True
                 guard.check()
-            guard.defer()
+            guard.deferred = True
             _announce(jobs)
         except BaseException as error:
-            guard.defer()
-            if not started or started[-1][1].final:
-                raise
-            _undo(started, error)
+            # An assignment and no call: before a call Python could deliver the next signal.
+            guard.deferred = True
+            guard.leave_if_forked(error)
+            if begun and not begun[-1].step.final:
+                _undo(begun, error)
             raise
 
 
@@ -93,22 +113,30 @@ def _announce(jobs: t.Sequence[Job]) -> None:
         job.run.outcomes.clear()
 
 
-def _undo(started: t.Sequence[tuple[Job, Step]], error: BaseException) -> None:
+def _undo(begun: t.Sequence[_Begun], error: BaseException) -> None:
     """Undo in reverse, each plan over a fresh session: the old one may be lost, or in the middle."""
-    if not any(step.undoable for _, step in started):
-        return
     problems: list[str] = []
-    reopened: set[int] = set()
-    for job, step in reversed(started):
+    reached: dict[int, bool] = {}
+    for one in reversed(begun):
+        run = one.job.run
+        if not one.step.undoable:
+            continue
         try:
-            if id(job.run) not in reopened:
-                _reopen(job.run)
-                reopened.add(id(job.run))
-            step.undo(job.run)
-        except FlaskPostgresError as problem:
-            problems.append(f"{step.describe()}: {problem.message}")
+            if id(run) not in reached:
+                reached[id(run)] = False
+                _reopen(run)
+                reached[id(run)] = True
+            if reached[id(run)]:
+                one.step.undo(run)
+        except Exception as problem:  # whatever it is, what can still be undone must be
+            message = problem.message if isinstance(problem, FlaskPostgresError) else str(problem)
+            problems.append(f"{one.step.describe()}: {message}")
+    said = [text for one in begun if (text := one.step.remains(done=one.done))]
+    said += [text for one in begun[:1] for text in one.job.run.remarks]
     if problems:
-        _add_to(error, "Undoing failed: " + "; ".join(problems) + _RECOVER)
+        said.append("Undoing failed: " + "; ".join(problems) + _RECOVER)
+    if said:
+        _add_to(error, " ".join(said))
 
 
 _RECOVER = " Nothing was dropped; once the server answers, run: flask psql recover"

@@ -6,17 +6,16 @@ import typing as t
 
 from ..postgres.ddl import sql_text
 from ..postgres.probe import address_text
-from ..uri import PostgresUri
 from .perform import Planned
 
 
-def as_text(planned: Planned, uri: PostgresUri) -> str:
+def as_text(planned: Planned) -> str:
     """Return the plan, step by step, with its exact SQL."""
-    return "\n".join(_lines(planned, uri))
+    return "\n".join(_lines(planned))
 
 
-def _lines(planned: Planned, uri: PostgresUri) -> t.Iterator[str]:
-    plan, facts = planned
+def _lines(planned: Planned) -> t.Iterator[str]:
+    plan, facts, uri = planned
     yield f'{plan.request.command} of database "{plan.request.dbname}" on {address_text(uri)}'
     if facts.assumed:
         yield f"Assumed, because {facts.assumed}: the database does not exist."

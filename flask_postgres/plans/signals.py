@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
+import sys
 import threading
 import time
 import types
 import typing as t
+import weakref
 
 from ..errors import Interrupted
 
 FREE_AFTER = 1.0
 """Seconds after which a signal that Python has not seen means that a driver waits in C."""
+
+AGAIN_AFTER = 0.5
+"""Seconds in which a second signal is only remembered: the first may not have been caught yet."""
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -22,14 +28,16 @@ class Guard:
     """While it is entered, SIGINT, SIGTERM and SIGHUP raise :class:`Interrupted`.
 
     The signal is remembered as well, because an app's callback may swallow what is raised: ``check``
-    raises it again. After ``defer`` signals are only remembered. Outside the main thread Python
-    delivers no signals, and nothing is installed.
+    raises it again. Outside the main thread Python delivers no signals, and nothing is installed.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self._deferred = False
-        self._handled_at = 0.0
+        self.deferred = False
+        """Whether signals are only remembered, from now on."""
+        self._held = False
+        self._pid = os.getpid()
+        self._handled_at = -AGAIN_AFTER
         self._former: dict[int, t.Any] = {}
 
     def check(self) -> None:
@@ -37,23 +45,49 @@ class Guard:
 
         :raises Interrupted: if a signal came and signals are not deferred.
         """
-        if self.received is not None and not self._deferred:
+        self.leave_if_forked(None)
+        if self.received is not None and not self.deferred:
             raise Interrupted(self.received)
 
-    def defer(self) -> None:
-        """From now on only remember signals."""
-        self._deferred = True
+    @contextlib.contextmanager
+    def holding(self, hold: bool) -> t.Iterator[None]:
+        """Let signals wait for the end of the block; whoever entered it checks then."""
+        self._held = hold
+        try:
+            yield
+        finally:
+            self._held = False
+
+    def leave_if_forked(self, error: BaseException | None) -> None:
+        """End this process if it is a child that the app's callback forked, and that came back here.
+
+        The sessions are its parent's, and so are the plan and its undoing.
+        """
+        if os.getpid() == self._pid:
+            return
+        cause = error.__cause__ if error is not None else None
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        left_well = error is None or (isinstance(cause, SystemExit) and not cause.code)
+        os._exit(0 if left_well else 1)
 
     def __enter__(self) -> Guard:
         if threading.current_thread() is threading.main_thread():
             for name in _NAMES:
                 number = getattr(signal, name, None)
                 # SIGHUP that is ignored already stays so: the user ran us under nohup.
-                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._former[number] = signal.signal(number, self._handle)
+        _entered.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        _entered.discard(self)
+        self.restore()
+
+    def restore(self) -> None:
+        """Give the signals the handlers that they had."""
         for number, handler in self._former.items():
             signal.signal(number, handler)
         self._former.clear()
@@ -82,14 +116,30 @@ class Guard:
             reader.close()
 
     def _watch(self, reader: socket.socket, free: t.Callable[[], None]) -> None:
-        while reader.recv(64):
-            arrived = time.monotonic()
+        while arrived := reader.recv(64):
+            if not self._former.keys() & set(arrived):
+                continue  # one that the app handles by itself
+            since = time.monotonic()
             time.sleep(FREE_AFTER)
-            if not self._deferred and self._handled_at < arrived - FREE_AFTER:
+            if not self.deferred and not self._held and self._handled_at < since - FREE_AFTER:
                 free()
 
     def _handle(self, signum: int, _frame: types.FrameType | None) -> None:
         self.received = signum
-        self._handled_at = time.monotonic()
-        if not self._deferred:
+        before, self._handled_at = self._handled_at, time.monotonic()
+        if not self.deferred and not self._held and self._handled_at - before >= AGAIN_AFTER:
             raise Interrupted(signum)
+
+
+_entered: weakref.WeakSet[Guard] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    """In a forked child signals mean what they meant before; the wake-up descriptor is its parent's."""
+    for guard in _entered:
+        guard.restore()
+        signal.set_wakeup_fd(-1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

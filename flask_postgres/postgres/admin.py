@@ -115,7 +115,7 @@ class Connector:
         :raises CannotConnect: if there is none.
         """
         if self.admin_dbname is not None:
-            return self.open(self.admin_dbname)
+            return self._chosen(self.admin_dbname)
         try:
             return self.open("postgres")
         except (errors.ServerUnreachable, errors.AuthenticationFailed):
@@ -172,6 +172,14 @@ class Connector:
             message = f"the server does not tell a PostgreSQL version: {error}."
             raise errors.Unsupported(message) from error
         return Session(connection, dbname)
+
+    def _chosen(self, dbname: str) -> Session:
+        try:
+            return self.open(dbname)
+        except errors.CannotConnect as error:
+            if error.hint is None:
+                error.hint = f'"{dbname}" is to be administered from: choose another with --admin-dbname.'
+            raise
 
     def _connect_args(self, uri: PostgresUri) -> dict[str, t.Any]:
         ours = {

@@ -254,7 +254,8 @@ def _database(raw: dict[str, t.Any], alive: set[str]) -> Database:
 
 # One query, one flight. Names are qualified: the search_path belongs to the role, not to us.
 # pg_database_size fails without CONNECT; pg_stat_activity shows application_name and usename of any
-# session to every role, but the address only to those who may.
+# session to every role, but the address only to those who may. A parameter with a dot that the server does
+# not know may be anything, so only a superuser may set it.
 _QUERY = """
 WITH me AS (
   SELECT r.oid, r.rolname, r.rolsuper, r.rolcreatedb FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
@@ -281,9 +282,10 @@ SELECT json_build_object(
   'role', me.rolname, 'superuser', me.rolsuper, 'createdb', me.rolsuper OR me.rolcreatedb,
   'ours', (SELECT json_agg(a.application_name) FROM pg_catalog.pg_stat_activity a
            WHERE a.application_name LIKE :app AND a.pid <> pg_catalog.pg_backend_pid()),
-  'superuser_only', (SELECT json_agg(DISTINCT lower(s.name)) FROM pg_catalog.pg_settings s
-     JOIN pg_catalog.pg_db_role_setting c ON true JOIN unnest(c.setconfig) line
-       ON lower(split_part(line, '=', 1)) = lower(s.name) WHERE s.context = 'superuser'),
+  'superuser_only', (SELECT json_agg(DISTINCT p.name) FROM pg_catalog.pg_db_role_setting c
+     CROSS JOIN unnest(c.setconfig) line CROSS JOIN LATERAL (SELECT lower(split_part(line, '=', 1)) AS name) p
+     LEFT JOIN pg_catalog.pg_settings s ON lower(s.name) = p.name
+     WHERE s.context = 'superuser' OR (s.name IS NULL AND p.name LIKE '%.%')),
   'missing_roles', (SELECT json_agg(n) FROM json_array_elements_text(CAST(:roles AS json)) n
      WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r WHERE r.rolname = n)),
   'unusable_roles', (SELECT json_agg(r.rolname) FROM json_array_elements_text(CAST(:roles AS json)) n

@@ -90,6 +90,7 @@ _BY_CODE: dict[str, tuple[_Kind, str | None]] = {
     "53100": (ServerError, "Free space on the server's disk."),
     "53200": (ServerError, "Raise max_locks_per_transaction on the server."),
     "22023": (ServerError, "Look at the creation clauses: encoding, locale, template, connection limit."),
+    "42809": (ServerError, "Look at the creation clauses: the locale must fit the encoding."),
     "22026": (ServerError, "Shorten the name: PostgreSQL keeps 63 bytes."),
     "0A000": (errors.Unsupported, None),
     "25006": (errors.Unsupported, "This is a read-only standby: connect to the primary server."),

@@ -92,6 +92,11 @@ def is_ours(name: str) -> bool:
     return _OURS.search(name) is not None
 
 
+def is_new(name: str) -> bool:
+    """Tell whether a name is one under which a database is made."""
+    return is_ours(name) and "~new~" in name[-_SUFFIX_BYTES:]
+
+
 def may_be_of(name: str, dbname: str) -> bool:
     """Tell whether a name of ours can have been made for a database.
 

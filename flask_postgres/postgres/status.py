@@ -9,11 +9,11 @@ from ..errors import CannotConnect, ServerError, ServerUnreachable
 from . import facts as reading
 from .admin import Connector, Session
 from .capabilities import from_answers
-from .facts import Database, Facts
+from .facts import Facts, OtherSession
 from .marks import State
 
 Condition = t.Literal["missing", "complete", "unfinished", "blocked", "aside", "invalid", "closed"]
-"""What state the target is in. An ``unfinished`` and a ``blocked`` one may be at work on, or left so."""
+"""The state of the target. One that is ``unfinished`` or ``blocked`` may be a living command's work."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,9 +29,6 @@ class Leftover:
     size: int | None
     mend: str
 
-    def as_json(self) -> dict[str, t.Any]:
-        return {"name": self.name, "kind": self.kind, "size_bytes": self.size, "command": self.mend}
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
@@ -43,7 +40,6 @@ class Status:
     """
 
     dbname: str
-    address: str
     facts: Facts
     tables: int | None = None
     error: str | None = None
@@ -77,7 +73,7 @@ class Status:
         return f"{number // 10000}.{number % 10000}"
 
     @property
-    def sessions(self) -> tuple[reading.OtherSession, ...]:
+    def sessions(self) -> tuple[OtherSession, ...]:
         """The sessions of others; neither ours nor the daemon of Citus."""
         target = self.facts.target
         return tuple(one for one in target.sessions if not one.citus) if target else ()
@@ -91,19 +87,12 @@ class Status:
     def reason(self) -> str | None:
         """Why the database is not ready to be used; None if it is."""
         if self.condition != "complete":
-            return describe(self)
+            verb = "" if self.condition == "missing" else "is "
+            return f'database "{self.dbname}" {verb}{describe(self)}'
         return None if self.connectable else self.error
 
-    def as_json(self) -> dict[str, t.Any]:
-        """Return the parts ``server``, ``database`` and ``leftovers`` of ``flask psql status --json``."""
-        return {
-            "server": {**_server_json(self.address, None), **_known_of_server(self)},
-            "database": {**_database_json(self.dbname), **_known_of_database(self)},
-            "leftovers": [item.as_json() for item in self.leftovers],
-        }
 
-
-def look(connector: Connector, *, address: str) -> Status:
+def look(connector: Connector) -> Status:
     """Ask the server, or the target itself when the database to administer from is out of reach.
 
     :raises ServerError: if nobody can be asked: that is never "it does not exist".
@@ -111,7 +100,7 @@ def look(connector: Connector, *, address: str) -> Status:
     dbname = connector.uri.dbname
     with _any_session(connector) as session:
         facts = reading.read(session, dbname)
-        status = Status(dbname=dbname, address=address, facts=facts)
+        status = Status(dbname=dbname, facts=facts)
         if session.dbname == dbname:
             return _look_inside(status, session)
     if status.condition in ("missing", "invalid", "closed", "blocked"):
@@ -123,15 +112,6 @@ def look(connector: Connector, *, address: str) -> Status:
             return _look_inside(status, session)
     except ServerError as error:
         return dataclasses.replace(status, error=str(error))
-
-
-def out_of_reach(dbname: str, *, address: str, error: str) -> dict[str, t.Any]:
-    """Return the same as :meth:`Status.as_json` of a server that could not be asked."""
-    return {
-        "server": _server_json(address, error),
-        "database": _database_json(dbname),
-        "leftovers": [],
-    }
 
 
 def describe(status: Status) -> str:
@@ -192,54 +172,12 @@ def _leftovers(facts: Facts, condition: Condition) -> t.Iterator[Leftover]:
         yield Leftover(item.name, "unmade", item.size, "flask psql recover")
 
 
-def _server_json(address: str, error: str | None) -> dict[str, t.Any]:
-    unknown = dict.fromkeys(("product", "version", "role", "standby"))
-    return {"reachable": error is None, "address": address, **unknown, "error": error}
-
-
-def _known_of_server(status: Status) -> dict[str, t.Any]:
-    facts = status.facts
-    return {
-        "product": facts.can.product,
-        "version": status.version,
-        "role": facts.role.name,
-        "standby": facts.standby,
-    }
-
-
-def _database_json(dbname: str) -> dict[str, t.Any]:
-    keys = ("exists", "condition", "at_work", "connectable", "error", "owner", "encoding", "size_bytes")
-    return {"name": dbname, **dict.fromkeys((*keys, "tables", "connections", "sessions", "protected"))}
-
-
-def _known_of_database(status: Status) -> dict[str, t.Any]:
-    target = status.facts.target
-    known = {"exists": target is not None, "condition": status.condition, "at_work": status.at_work}
-    return known if target is None else {**known, **_known_of_target(status, target)}
-
-
-def _known_of_target(status: Status, target: Database) -> dict[str, t.Any]:
-    return {
-        "connectable": status.connectable,
-        "error": status.error,
-        "owner": target.owner,
-        "encoding": target.encoding,
-        "size_bytes": target.size,
-        "tables": status.tables,
-        "connections": len(status.sessions),
-        "sessions": [
-            {"pid": one.pid, "user": one.user, "application": one.application, "address": one.address}
-            for one in status.sessions
-        ],
-        "protected": target.state is State.PROTECTED,
-    }
-
-
 # Partitions belong to a table that is counted, and an extension's tables come and go with it.
 _TABLES = """
 SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
-    WHERE d.classid = CAST('pg_catalog.pg_class' AS pg_catalog.regclass) AND d.objid = c.oid AND d.deptype = 'e')
+    WHERE d.classid = CAST('pg_catalog.pg_class' AS pg_catalog.regclass)
+      AND d.objid = c.oid AND d.deptype = 'e')
 """

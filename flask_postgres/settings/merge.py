@@ -56,6 +56,7 @@ def resolve(
     debug: bool,
     config_file: str | None,
     engine_url: EngineUrl,
+    default_bind: bool = True,
 ) -> Resolution:
     """Read every source and decide every setting. Faults are collected, never raised.
 
@@ -63,6 +64,8 @@ def resolve(
     :param app_config: None where the app could not be loaded.
     :param engine_url: returns the URL of the extension's own engine, or None; called only when
         nothing else names a database.
+    :param default_bind: False where the command is about binds by name: what the app says of its default
+        database then decides nothing, and need not be PostgreSQL.
     """
     cwd = cwd.absolute()
     readings: dict[Source, Reading] = {
@@ -73,8 +76,10 @@ def resolve(
     }
     entries = []
     for setting in SETTINGS:
-        candidates = _own(setting, readings) + _foreign(setting, app_config=app_config, environ=environ)
-        if setting.name == "target_database_uri" and not candidates:
+        candidates = _own(setting, readings)
+        if setting.name != "target_database_uri" or default_bind:
+            candidates += _foreign(setting, app_config=app_config, environ=environ)
+        if setting.name == "target_database_uri" and not candidates and default_bind:
             candidates = _engine(engine_url)
         values = (*_judged(setting, candidates), _default(setting, debug))
         entries.append(Entry(setting=setting, values=values))

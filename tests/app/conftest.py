@@ -9,6 +9,7 @@ import sys
 import textwrap
 import types
 import typing as t
+from importlib import metadata
 
 import pytest
 from flask import Flask
@@ -20,6 +21,11 @@ from flask_postgres.app import callbacks
 from ..servers import Server
 
 _numbers = itertools.count()
+
+needs_new_style = pytest.mark.skipif(
+    metadata.version("flask-sqlalchemy").startswith("3.0."),
+    reason="Flask-SQLAlchemy 3.0 does not take model base classes of SQLAlchemy 2",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,8 @@ from flask_postgres.app.loading import load
 from flask_postgres.app.redirect import redirect
 from flask_postgres.postgres.batch import create_tables
 
+from .conftest import needs_new_style
+
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 
@@ -64,12 +66,14 @@ def test_seed(fill: t.Callable[[str, str], Filled]) -> None:
     assert filled.pages == [{"id": 1, "name": "Fido"}]
 
 
+@needs_new_style
 def test_factory(fill: t.Callable[[str, str], Filled]) -> None:
     filled = fill("factory", "pets")
     assert filled.ran == "the init callback pets.seed.init_db"
     assert filled.pages == [{"name": "Fido", "owner": "Ada"}, {"name": "Tom", "owner": "Ada"}]
 
 
+@needs_new_style
 def test_toml_only(fill: t.Callable[[str, str], Filled]) -> None:
     filled = fill("toml_only", "app.py")
     assert filled.app.config["SQLALCHEMY_DATABASE_URI"] == "postgresql://localhost:5432/library"
@@ -77,6 +81,7 @@ def test_toml_only(fill: t.Callable[[str, str], Filled]) -> None:
     assert filled.pages == []
 
 
+@needs_new_style
 def test_toml_only_obeys_its_variable(
     fill: t.Callable[[str, str], Filled], monkeypatch: pytest.MonkeyPatch
 ) -> None:

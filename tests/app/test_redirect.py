@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import typing as t
 
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy import event
 from flask_postgres import AppError, ExtensionNotFound, PostgresUri
 from flask_postgres.app.discovery import find_extension
 from flask_postgres.app.redirect import redirect
+from flask_postgres.app.tagging import tagged
 from flask_postgres.postgres.admin import APPLICATION
 
 from ..servers import Server
@@ -222,6 +224,21 @@ def test_a_listener_that_connects_by_itself_is_refused(
 
     with pytest.raises(AppError, match="opens its connections with a function"), to(app, other_database):
         pass
+
+
+@pytest.mark.parametrize("tag_first", [True, False])
+def test_redirected_connections_are_tagged_too(
+    make_app: MakeApp, database: PostgresUri, other_database: PostgresUri, tag_first: bool
+) -> None:
+    app = make_app(database)
+    extension = find_extension(app)
+    contexts = [tagged(extension, "the command"), to(app, other_database)]
+    with contextlib.ExitStack() as stack:
+        for context in contexts if tag_first else reversed(contexts):
+            stack.enter_context(context)
+        assert where(extension.engine()) == other_database.dbname
+        with extension.engine().connect() as connection:
+            assert connection.scalar(sa.text("SHOW application_name")) == "the command"
 
 
 # Flask-SQLAlchemy-Lite

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from flask_postgres import PostgresUri
+from flask_postgres.errors import ServerError
 from flask_postgres.postgres.batch import create_tables
 
 from ..servers import Server
@@ -78,7 +79,6 @@ HALVES = {
     "an odd name is gone": 'DROP TABLE "My Schema"."Odd ""Table"" 5% :x"',
     "a parent is gone": "DROP TABLE a_parent CASCADE",
     "a table is a view now": "DROP TABLE fast; CREATE VIEW fast AS SELECT 1 AS id",
-    "a table is a sequence now": "DROP TABLE fast; CREATE SEQUENCE other_kind",
 }
 
 
@@ -94,6 +94,25 @@ def test_half_filled(pair: Pair, damage: str) -> None:
             connection.exec_driver_sql(damage, execution_options={"no_parameters": True})
     metadata.create_all(theirs)
     assert create_tables(ours, metadata).fallback is None
+    assert_same(pair)
+
+
+TAKEN = {
+    "a table's name by a sequence": "CREATE SEQUENCE painted",
+    "a sequence's name by a table": "CREATE TABLE alone ()",
+}
+
+
+@pytest.mark.parametrize("taken", TAKEN.values(), ids=TAKEN)
+def test_name_that_another_kind_has_taken(pair: Pair, taken: str) -> None:
+    theirs, ours = pair
+    for engine in pair:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(taken)
+    with pytest.raises(sa.exc.ProgrammingError, match="already exists"):
+        everything().create_all(theirs)
+    with pytest.raises(ServerError, match="already exists"):
+        create_tables(ours, everything())
     assert_same(pair)
 
 

@@ -11,6 +11,7 @@ from .. import options as opt
 
 @click.command("create", epilog="Example: flask psql create --uri postgresql://localhost/mydb")
 @opt.setting_options(*opt.TARGET, *opt.CREATION)
+@opt.bind_options
 @opt.overwrite
 @opt.force
 @opt.force_disconnect

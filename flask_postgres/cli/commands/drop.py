@@ -11,6 +11,7 @@ from .. import options as opt
 
 @click.command("drop", epilog="Example, in a script: flask psql drop --force")
 @opt.setting_options(*opt.TARGET)
+@opt.bind_options
 @opt.force
 @opt.force_disconnect
 @opt.dry_run

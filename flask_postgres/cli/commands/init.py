@@ -11,6 +11,7 @@ from .. import options as opt
 
 @click.command("init", epilog="Example: flask psql init --init-with create_all")
 @opt.setting_options(*opt.TARGET, *opt.INIT)
+@opt.bind_options
 @opt.dry_run
 @opt.common_options
 def command(**_: t.Any) -> None:

@@ -11,6 +11,7 @@ from .. import options as opt
 
 @click.command("reset", epilog="Example: flask psql reset --force-disconnect")
 @opt.setting_options(*opt.TARGET, *opt.CREATION, *opt.INIT)
+@opt.bind_options
 @opt.force
 @opt.force_disconnect
 @opt.dry_run

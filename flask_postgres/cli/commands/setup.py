@@ -11,6 +11,7 @@ from .. import options as opt
 
 @click.command("setup", epilog="Example, for a container that starts: flask psql setup --if-missing")
 @opt.setting_options(*opt.TARGET, *opt.CREATION, *opt.INIT)
+@opt.bind_options
 @opt.option("--if-missing", is_flag=True, help="Do nothing when the database exists and is complete.")
 @opt.overwrite
 @opt.force

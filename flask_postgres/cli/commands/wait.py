@@ -19,6 +19,7 @@ from .. import options as opt
     help="How long to wait, in seconds; 0 is one attempt.",
 )
 @opt.setting_options("target_database_uri", "admin_dbname", "connect_timeout")
+@opt.bind_key
 @opt.common_options
 def command(*, timeout: float, **_: t.Any) -> None:
     """Wait until the server accepts connections.
@@ -28,11 +29,13 @@ def command(*, timeout: float, **_: t.Any) -> None:
     """
     from ...postgres import waiting
     from ...postgres.probe import address_text
+    from .. import targets
     from ..context import Invocation
     from ..lifecycle import connector
 
     invocation = Invocation.current()
-    uri = invocation.target
+    target = targets.only(invocation)
+    uri = target.uri
     with invocation.reporter.progress(f"waiting for {address_text(uri)}"):
-        waiting.wait(connector(invocation, uri), timeout=timeout)
+        waiting.wait(connector(invocation, uri, bind_key=target.keys[0]), timeout=timeout)
     invocation.reporter.outcome(f"the server at {address_text(uri)} accepts connections")

@@ -1,0 +1,89 @@
+"""``flask psql status``."""
+
+from __future__ import annotations
+
+import typing as t
+
+import click
+
+from .. import options as opt
+
+if t.TYPE_CHECKING:
+    from ...app.migrations import MigrationState
+    from ...errors import FlaskPostgresError
+    from ...postgres.admin import Connector
+    from ..context import Invocation
+    from ..report import Report
+
+
+@click.command("status", epilog="Example, in a script: flask psql status --exit-code --quiet")
+@opt.setting_options(*opt.TARGET)
+@opt.bind_key
+@opt.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@opt.option("--exit-code", is_flag=True, help="Exit with 1 unless the app can use the database as it is.")
+@opt.common_options
+def command(*, as_json: bool, exit_code: bool, **_: t.Any) -> None:
+    """Show the server, the database and what protects it.
+
+    Nothing is started and nothing is changed, so this works in every environment. A database that does
+    not exist is an answer; a server that cannot be asked is an error. With --exit-code the command fails
+    unless the database exists, is complete, accepts connections and has every migration of the app.
+    """
+    from ..context import Invocation
+
+    invocation = Invocation.current()
+    report = _look(invocation)
+    if as_json:
+        click.echo(report.as_json(invocation.hide))
+    if report.error is not None:
+        raise report.error
+    if not as_json:
+        invocation.echo_data(report.as_text())
+    if exit_code and not report.ready:
+        invocation.ctx.exit(1)
+
+
+def _look(invocation: Invocation) -> Report:
+    from ...errors import EmbeddedServerError, ServerError
+    from ...postgres import status
+    from .. import targets
+    from ..lifecycle import connector, ensure_server, release
+    from ..report import Report
+
+    target = targets.only(invocation)
+    uri = target.uri
+    reach = connector(invocation, uri, bind_key=target.keys[0])
+    release(invocation)
+    embedded = None
+    try:
+        embedded = ensure_server(invocation, invocation.settings, uri, start=False)
+        with invocation.reporter.progress("asking the server"):
+            found = status.look(reach)
+    except (ServerError, EmbeddedServerError) as error:
+        return Report(uri=uri, error=error, embedded=embedded)
+    asks = found.connectable and None in target.keys  # migrations are the default database's
+    migrations = _migrations(invocation, reach) if asks else None
+    return Report(uri=uri, status=found, migrations=migrations, embedded=embedded)
+
+
+def _migrations(invocation: Invocation, reach: Connector) -> MigrationState | FlaskPostgresError | None:
+    """Ask where the app's migrations stand; what the app's own scripts do wrong is told, not raised."""
+    from ...app import faults
+    from ...app.migrations import find_migrations
+    from ...app.redirect import redirect
+    from ...app.tagging import tagged
+    from ...errors import ExtensionNotFound, FlaskPostgresError, MigrationFailed
+
+    if invocation.loaded.app is None:
+        return None
+    try:
+        app, extension = invocation.app, invocation.extension
+        with redirect(extension, app, {None: reach.uri}), tagged(extension, reach.application_name):
+            migrations = find_migrations(app, extension)
+            return None if migrations is None else migrations.state()
+    except ExtensionNotFound:
+        return None
+    except FlaskPostgresError as error:
+        return error
+    except Exception as error:  # whatever a foreign env.py makes of the database, status goes on
+        return MigrationFailed(f"the migrations could not be read: {faults.describe(error)}")

@@ -1,0 +1,29 @@
+"""The steps that plans are made of: each is data, and knows how to run itself and to undo itself."""
+
+from .base import DISCARD, FILL, FINISH, MAKE, SWAP, Step, look_up
+from .making import CreateDatabase, Finish, Initialize, InstallExtensions, MakeUnfinished, Protect, Publish
+from .removing import DropDatabase, RemoveLeftover
+from .replacing import CloseToOthers, Discard, Swap, put_back
+
+__all__ = [
+    "DISCARD",
+    "FILL",
+    "FINISH",
+    "MAKE",
+    "SWAP",
+    "CloseToOthers",
+    "CreateDatabase",
+    "Discard",
+    "DropDatabase",
+    "Finish",
+    "Initialize",
+    "InstallExtensions",
+    "MakeUnfinished",
+    "Protect",
+    "Publish",
+    "RemoveLeftover",
+    "Step",
+    "Swap",
+    "look_up",
+    "put_back",
+]

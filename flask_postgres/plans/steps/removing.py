@@ -1,0 +1,81 @@
+"""Steps that drop databases for good."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ...postgres import ddl, marks
+from ...postgres.facts import Database, Facts
+from ...postgres.marks import State
+from .. import checks
+from .base import Faults, Statements, Step, look_up, lost_race, refuse_protected
+
+if t.TYPE_CHECKING:
+    from ..run import Run
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RemoveLeftover(Step):
+    """Drop what a command that is gone had begun to make: it holds nothing that was ever complete."""
+
+    name: str
+    of: str
+    held: t.ClassVar[bool] = True
+    undoable: t.ClassVar[bool] = False
+
+    def describe(self) -> str:
+        return f'drop "{self.name}", which an interrupted command has left unfinished'
+
+    def statements(self) -> Statements:
+        return (ddl.DropDatabase(self.name, force=True),)
+
+    def run(self, run: Run) -> None:
+        found = look_up(run.admin, self.name)
+        if found is None:
+            return
+        unfinished = found.mark is not None and found.mark.state is State.UNFINISHED
+        if not unfinished and (found.mark is not None or not marks.is_new(self.name)):
+            raise lost_race(self.name)
+        run.admin.run(*self.statements(), doing=self.describe())
+        run.reporter.note(f'removed "{self.name}", which an interrupted command had left unfinished')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DropDatabase(Step):
+    """Drop a database for good.
+
+    It is not interrupted: half a DROP leaves a database that nobody can open again.
+
+    :param force: end other sessions first.
+    """
+
+    database: Database
+    force: bool = False
+    held: t.ClassVar[bool] = True
+    undoable: t.ClassVar[bool] = False
+
+    def describe(self) -> str:
+        return f'drop database "{self.database.name}"'
+
+    def statements(self) -> Statements:
+        return (ddl.DropDatabase(self.database.name, force=self.force),)
+
+    def faults(self, facts: Facts) -> Faults:
+        yield from checks.taking_away(self.database, facts)
+        if self.force:
+            yield from checks.ending_sessions(self.database, facts)
+
+    def run(self, run: Run) -> None:
+        run.release()
+        name = self.database.name
+        found = look_up(run.admin, name)
+        if found is None or found.oid != self.database.oid:
+            raise lost_race(name)
+        refuse_protected(found, name)
+        with run.reporter.progress(f'dropping database "{name}"'):
+            run.admin.run(*self.statements(), doing=self.describe())
+        run.reporter.outcome(f'database "{name}" was deleted')
+
+    def remains(self, *, done: bool) -> str | None:
+        return f'Database "{self.database.name}" had been dropped before.' if done else None

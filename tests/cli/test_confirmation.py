@@ -1,0 +1,93 @@
+"""Before anything is lost the user types the database's name; nobody else answers for them."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_postgres import PostgresUri
+
+from ..project import Project
+from ..servers import Server
+from .looking import error, oid, said
+
+
+def test_what_is_shown(project: Project, server: Server, database: PostgresUri, dbname: str) -> None:
+    project.app(database)
+    result = project.here("drop", input="no\n")
+    address = f"{server.host}:{server.port}"
+    shown = [line.split() for line in said(result)]
+    assert shown[0] == "This database will be lost for good:".split()
+    assert ["server", address] in shown
+    assert ["user", "app_dev"] in shown
+    assert ["database", dbname] in shown
+    assert ["sessions", "0"] in shown
+    assert [line for line in shown if line[0] == "size"][0][2] == "MB"
+
+
+@pytest.mark.parametrize("answer", ["", "y", "yes", "postgres", "{}x", " {}", "{} "])
+def test_a_wrong_answer(
+    project: Project, server: Server, database: PostgresUri, dbname: str, answer: str
+) -> None:
+    project.app(database)
+    before = oid(server, dbname)
+    assert error(project.here("drop", input=answer.format(dbname) + "\n")) == (
+        f'that is not "{dbname}", so nothing was done.'
+    )
+    assert oid(server, dbname) == before
+
+
+@pytest.mark.parametrize("command", [["drop"], ["reset"], ["create", "-o"], ["setup", "--overwrite"]])
+def test_no_answer(
+    project: Project, server: Server, database: PostgresUri, dbname: str, command: list[str]
+) -> None:
+    project.app(database)
+    before = oid(server, dbname)
+    assert error(project.here(*command)) == (
+        "nobody answered, so nothing was done. To go on without being asked: --force"
+    )
+    assert oid(server, dbname) == before
+
+
+@pytest.mark.parametrize("ending", ["\n", "", "\r\n"])
+def test_the_right_answer_through_a_pipe(
+    project: Project, server: Server, database: PostgresUri, dbname: str, ending: str
+) -> None:
+    project.app(database)
+    result = project.psql("drop", input=dbname + ending) if ending == "\n" else None
+    result = result or project.here("drop", input=dbname + ending)
+    assert result.code == 0, str(result)
+    assert said(result)[-1] == f'database "{dbname}" was deleted', "the words stand on a line of their own"
+    assert oid(server, dbname) is None
+
+
+@pytest.mark.parametrize("flag", ["--force", "-f", "--yes", "-y"])
+def test_not_being_asked(
+    project: Project, server: Server, database: PostgresUri, dbname: str, flag: str
+) -> None:
+    project.app(database)
+    assert said(project.here("drop", flag)) == [f'database "{dbname}" was deleted']
+
+
+def test_no_variable_answers(project: Project, server: Server, database: PostgresUri, dbname: str) -> None:
+    """Flask gives its group the prefix FLASK, which made this a hidden source of "yes" in 0.2.5."""
+    project.app(database)
+    names = [f"{prefix}{name}" for prefix in ("FLASK_PSQL_DROP_", "FLASK_", "PSQL_DROP_") for name in ("FORCE", "YES")]
+    result = project.psql("drop", env=dict.fromkeys(names, "1"))
+    assert "nobody answered" in error(result)
+    assert oid(server, dbname) is not None
+
+
+def test_nothing_is_asked_where_nothing_is_lost(project: Project, server: Server, dbname: str) -> None:
+    project.app(server.uri(dbname))
+    assert project.here("reset").code == 0
+    assert project.here("setup", "--if-missing").code == 0
+
+
+def test_a_refusal_comes_before_the_question(
+    project: Project, server: Server, database: PostgresUri, dbname: str
+) -> None:
+    project.app(database)
+    with server.connect(dbname):
+        result = project.here("drop", input=f"{dbname}\n")
+    assert "open session" in error(result)
+    assert "type the name" not in result.err

@@ -1,0 +1,97 @@
+"""Any text of 1 to 63 bytes is the name of a database, in every command, with both drivers."""
+
+from __future__ import annotations
+
+import typing as t
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from flask_postgres import PostgresUri, UriValidationError
+
+from ..project import Project
+from ..servers import Server
+from .looking import error, oid, pets, said
+
+NAMES = [
+    "my-app",
+    "MyApp",
+    "user",
+    "a b",
+    'qu"ote',
+    "it's",
+    "per%cent",
+    "100%s %(name)s",
+    "a:b",
+    "x;drop",
+    "back\\slash",
+    "tab\there",
+    "größe 数据",
+    "$1 {0}",
+    "--",
+    "n" * 63,
+    "ü" * 31,
+]
+
+
+@pytest.fixture
+def nothing_left(server: Server) -> t.Iterator[None]:
+    """Drop whatever the test leaves: these names are no test's own."""
+    before = server.names()
+    yield
+    for name in server.names() - before:
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_through_its_whole_life(
+    project: Project, server: Server, nothing_left: None, driver: str, name: str
+) -> None:
+    project.app(server.uri(name, driver))
+    before = server.names()
+    result = project.here("setup")
+    assert result.code == 0, str(result)
+    assert said(result)[0] == f'database "{name}" was created'.replace("\t", " ")
+    assert server.names() - before == {name}
+    first = oid(server, name)
+    result = project.here("reset", input=f"{name}\n")
+    assert result.code == 0, str(result)
+    assert server.names() - before == {name}
+    assert oid(server, name) != first
+    assert pets(server, name) == ["Fido"]
+    result = project.here("drop", "--force")
+    assert result.code == 0, str(result)
+    assert server.names() == before
+
+
+@pytest.mark.parametrize("name", ["n" * 64, "ü" * 32])
+def test_one_byte_too_many(project: Project, server: Server, name: str) -> None:
+    """PostgreSQL would cut it without a word, and two names could meet in one database."""
+    uri = f"postgresql://app_dev@{server.host}:{server.port}/{name}"
+    message = error(project.here("create", "--uri", uri, app="nothing.py"), code=2)
+    assert "the database name has 64 bytes; PostgreSQL keeps 63." in message
+    with pytest.raises(UriValidationError):
+        PostgresUri(uri)
+
+
+def test_names_that_differ_in_case_are_two(
+    project: Project, server: Server, nothing_left: None, driver: str
+) -> None:
+    for name in ("MyApp", "myapp"):
+        project.app(server.uri(name, driver))
+        assert said(project.here("create")) == [f'database "{name}" was created']
+    assert said(project.here("drop", "--force")) == ['database "myapp" was deleted']
+    assert oid(server, "MyApp") is not None
+
+
+def test_a_name_that_looks_like_sql_reaches_no_server(
+    project: Project, server: Server, nothing_left: None, dbname: str, driver: str
+) -> None:
+    server.execute(f"CREATE DATABASE {dbname} OWNER app_dev")
+    name = f'x"; DROP DATABASE {dbname}; --'
+    project.app(server.uri(name, driver))
+    assert project.here("create").code == 0
+    assert {dbname, name} <= server.names()
+    with pytest.raises(psycopg.errors.DuplicateDatabase):
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -1,0 +1,127 @@
+"""reset is all or nothing: whatever stops it before its end, the old database is as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_postgres import PostgresUri
+
+from ..project import Project
+from ..servers import Server
+from .looking import error, full, oid, pets, said
+
+FAILING = [
+    ("raise RuntimeError('no seeds')", "RuntimeError: no seeds (app.py:17)"),
+    ("import sys; sys.exit(0)", "sys.exit(0) (app.py:17)"),
+    ("db.create_all()\ndb.session.execute(db.text('SELECT 1/0'))", "division by zero (app.py:18)"),
+    ("raise KeyboardInterrupt", "stopped."),
+    ("db.create_all()\ndb.session.execute(db.text(\"SELECT pg_terminate_backend(pg_backend_pid())\"))", "app.py:18"),
+]
+
+
+@pytest.mark.parametrize(("callback", "message"), FAILING)
+def test_a_callback_that_fails(
+    project: Project, server: Server, dbname: str, driver: str, callback: str, message: str
+) -> None:
+    project.app(server.uri(dbname, driver)).here("setup")
+    before = oid(server, dbname)
+    project.app(server.uri(dbname, driver), callback=callback)
+    assert error(project.here("reset", "--force")).endswith(message)
+    assert oid(server, dbname) == before
+    assert pets(server, dbname) == ["Fido"]
+    assert [name for name in server.names() if dbname in name] == [dbname]
+    facts = "SELECT datallowconn, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    assert server.execute(facts, dbname) == [(True, None)]
+    with_the_role = project.here("init")  # the role can still use it
+    assert with_the_role.code == 1
+
+
+def test_a_role_that_may_not_create(
+    project: Project, server: Server, database: PostgresUri, dbname: str, driver: str, plain_role: str
+) -> None:
+    """Losing a database because it can be dropped but not made again must be impossible."""
+    server.execute(f"ALTER DATABASE {dbname} OWNER TO {plain_role}")
+    project.app(server.uri(dbname, driver, user=plain_role)).here("init")
+    before = oid(server, dbname)
+    for arguments in (["reset", "--force"], ["setup", "-o", "-f"], ["create", "-o", "-f"]):
+        assert error(project.here(*arguments)) == (
+            'the role "plain" may not create databases (CREATEDB is not inherited).'
+            " As a superuser, run: ALTER ROLE plain CREATEDB"
+        )
+    assert oid(server, dbname) == before
+    assert pets(server, dbname) == ["Fido"]
+
+
+def test_a_role_that_does_not_own(project: Project, server: Server, database: PostgresUri, dbname: str) -> None:
+    server.execute(f"ALTER DATABASE {dbname} OWNER TO postgres")
+    project.app(server.uri(dbname))
+    before = oid(server, dbname)
+    for command in ("reset", "drop"):
+        assert f'does not own database "{dbname}"; "postgres" does.' in error(project.here(command, "--force"))
+    assert oid(server, dbname) == before
+
+
+def test_a_busy_database(project: Project, server: Server, database: PostgresUri, dbname: str, driver: str) -> None:
+    project.app(server.uri(dbname, driver))
+    before = oid(server, dbname)
+    with server.connect(dbname, application_name="psql of Ann") as session:
+        pid = session.info.backend_pid
+        for command in ("reset", "drop"):
+            assert error(project.here(command, "--force")) == (
+                f'database "{dbname}" has 1 open session: pid {pid} "psql of Ann" as postgres.'
+                " Close them, or end them with --force-disconnect."
+            )
+        assert session.execute("SELECT 1").fetchone() == (1,)
+    assert oid(server, dbname) == before
+
+
+@pytest.mark.parametrize("command", ["reset", "drop"])
+def test_force_disconnect(
+    project: Project, server: Server, database: PostgresUri, dbname: str, driver: str, command: str
+) -> None:
+    import psycopg
+
+    project.app(server.uri(dbname, driver))
+    with psycopg.connect(full(server.uri(dbname)), application_name="of the same role") as session:
+        result = project.here(command, "--force", "-fd")
+        assert result.code == 0, str(result)
+        assert said(result)[-1] == f'database "{dbname}" was deleted'
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
+    if command == "reset":
+        assert pets(server, dbname) == ["Fido"]
+
+
+def test_sessions_that_may_not_be_ended(
+    project: Project, server: Server, database: PostgresUri, dbname: str
+) -> None:
+    project.app(server.uri(dbname))
+    before = oid(server, dbname)
+    with server.connect(dbname) as session:
+        for command in ("reset", "drop"):
+            message = error(project.here(command, "--force", "--force-disconnect"))
+            assert 'the role "app_dev" may not end the sessions of "postgres"' in message
+        assert session.execute("SELECT 1").fetchone() == (1,)
+    assert oid(server, dbname) == before
+
+
+def test_the_apps_own_connections_do_not_count(
+    project: Project, server: Server, database: PostgresUri, dbname: str, driver: str
+) -> None:
+    """A pool that the app has filled while it was imported is ours to close."""
+    project.app(server.uri(dbname, driver))
+    text = (project.folder / "app.py").read_text()
+    project.write({"app.py": text + "\nwith app.app_context():\n    db.session.execute(db.text('SELECT 1'))\n"})
+    for command in ("reset", "drop"):
+        result = project.here(command, "--force")
+        assert result.code == 0, str(result)
+
+
+def test_an_unfinished_database_counts_as_absent(project: Project, server: Server, database: PostgresUri, dbname: str) -> None:
+    mark = f'[flask-postgres:unfinished {{"of": "{dbname}", "token": "0badcafe"}}]'
+    server.execute(f"COMMENT ON DATABASE {dbname} IS '{mark}'")
+    project.app(server.uri(dbname))
+    assert "is not complete" in error(project.here("init"))
+    result = project.here("reset")  # without a confirmation: nothing was ever complete in it
+    assert result.code == 0, str(result)
+    assert pets(server, dbname) == ["Fido"]
