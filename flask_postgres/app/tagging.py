@@ -24,6 +24,7 @@ def tagged(extension: Extension, application_name: str) -> t.Iterator[None]:
     engines = [engine for of_bind in extension.all_engines().values() for engine in of_bind]
     with contextlib.ExitStack() as stack:
         for engine in engines:
-            event.listen(engine, "do_connect", tag)
+            # First of all: another listener, such as that of ``redirect``, may connect and end the row.
+            event.listen(engine, "do_connect", tag, insert=True)
             stack.callback(event.remove, engine, "do_connect", tag)
         yield

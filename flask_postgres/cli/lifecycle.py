@@ -106,7 +106,7 @@ def _works(invocation: Invocation, command: Command, chosen: t.Sequence[Target])
     start = command in STARTS_A_SERVER and not invocation.options.get("dry_run")
     servers = [ensure_server(invocation, invocation.settings, target.uri, start=start) for target in chosen]
     reaches = [connector(invocation, target.uri, bind_key=target.keys[0]) for target in chosen]
-    initialize = _Initialize(invocation, chosen, reaches[0].application_name)
+    initialize = _Initialize(invocation, chosen, reaches[0].app_application_name)
     how = initialize.how if command in NEEDS_THE_APP else ""
     return [
         Work(

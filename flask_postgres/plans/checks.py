@@ -158,9 +158,11 @@ def ending_sessions(database: Database, facts: Facts) -> Faults:
     stuck = [session for session in database.sessions if not session.endable]
     for user in dict.fromkeys(session.user for session in stuck):
         who = f'"{user}"' if user else "an unknown user"
+        grant = "as a superuser run: GRANT pg_signal_backend TO " + quoted(facts.role.name)
+        alone = any(session.superuser for session in stuck if session.user == user)
         yield PermissionDenied(
             f'the role "{facts.role.name}" may not end the sessions of {who} on "{database.name}".',
-            hint="Close them, or as a superuser run: GRANT pg_signal_backend TO " + quoted(facts.role.name),
+            hint=f"Close them, or {'run this as a superuser: nobody else may end them' if alone else grant}.",
         )
 
 

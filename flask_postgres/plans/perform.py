@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import time
 import typing as t
 
 from ..errors import FlaskPostgresError, LostRace
 from ..postgres import facts as reading
 from ..postgres.admin import Connector, Session
-from ..postgres.capabilities import from_answers
-from ..postgres.facts import Facts
+from ..postgres.capabilities import Capabilities, from_answers
+from ..postgres.facts import Database, Facts
 from ..uri import PostgresUri
 from . import checks, turns
 from .build import Plan, Request, build
@@ -42,6 +44,9 @@ class Planned(t.NamedTuple):
     uri: PostgresUri
 
 
+LINGERING = 0.3
+"""Seconds for which a session that has been closed may still be seen."""
+
 Confirm = t.Callable[[t.Sequence[Planned]], None]
 """Asks the user about everything that will be destroyed; raises NotConfirmed."""
 
@@ -59,15 +64,19 @@ def perform(works: t.Sequence[Work], *, confirm: Confirm | None = None) -> bool:
     agreed = _agree(asked, confirm) if confirm and asked else None
     with contextlib.ExitStack() as stack:
         jobs, planned = [], []
-        for work in sorted(works, key=lambda work: str(work.connector.uri)):
-            run = _run(work, stack)
-            planned.append(_plan(work, run.admin))
-            jobs.append(Job(planned[-1].plan, run))
+        for work in sorted(works, key=_order):
+            admin, one = turns.take(work.connector, functools.partial(_plan, work))
+            run = _run(work, admin)
+            stack.callback(_close, run)
+            planned.append(one)
+            jobs.append(Job(one.plan, run))
         _check(planned)
         if agreed is not None and _at_stake(planned) - agreed:
             message = "the databases have changed while you were asked; nothing was done."
             raise LostRace(message, hint="Run the command again.")
         for job in jobs:
+            if not (agreed and job.plan.at_stake):  # who was asked has read them
+                _tell(job)
             if job.plan.outcome is not None:
                 job.run.reporter.outcome(job.plan.outcome)
         execute(jobs)
@@ -80,10 +89,10 @@ def look(work: Work) -> Planned:
     """
     try:
         with work.connector.admin() as admin:
-            return _plan(work, admin)
+            facts = facts_of(work, admin)
     except FlaskPostgresError as error:
         facts = Facts(assumed=f"the server could not be asked ({error.message.rstrip('.')})")
-        return _planned(work, facts)
+    return _planned(work, facts)
 
 
 def facts_of(work: Work, session: Session) -> Facts:
@@ -98,19 +107,19 @@ def facts_of(work: Work, session: Session) -> Facts:
         tablespaces=() if tablespace is None else (str(tablespace),),
         extensions=work.request.extensions,
     )
-    if facts.target is not None and any(other.citus for other in facts.target.sessions):
-        nodes = _citus_nodes(work.connector)
-        can = from_answers(facts.version_text, facts.can.version, citus_nodes=nodes)
-        facts = dataclasses.replace(facts, can=can)
+    target = facts.target
+    if target is not None and facts.citus and work.request.may_destroy:
+        facts = dataclasses.replace(facts, can=_with_citus(facts, target, work.connector))
     return facts
 
 
 def _agree(works: t.Sequence[Work], confirm: Confirm) -> set[int]:
     """Look, check and ask. The turn is taken for looking alone: the user may take an hour to answer."""
     planned = []
-    for work in works:
-        with turns.take(work.connector) as admin:
-            planned.append(_plan(work, admin))
+    for work in sorted(works, key=_order):
+        admin, one = turns.take(work.connector, functools.partial(_plan, work))
+        admin.close()
+        planned.append(one)
     _check(planned)
     if any(plan.at_stake for plan, _, _ in planned):
         confirm(planned)
@@ -126,7 +135,13 @@ def _check(planned: t.Sequence[Planned]) -> None:
 
 
 def _plan(work: Work, admin: Session) -> Planned:
-    return _planned(work, facts_of(work, admin))
+    planned = _planned(work, facts_of(work, admin))
+    lost = planned.plan.destroys
+    if lost is not None and lost.sessions and planned.plan.ends_no_sessions:
+        # A session closed a moment ago, perhaps the app's own, takes the server a moment to end.
+        time.sleep(LINGERING)
+        planned = _planned(work, facts_of(work, admin))
+    return planned
 
 
 def _planned(work: Work, facts: Facts) -> Planned:
@@ -134,22 +149,41 @@ def _planned(work: Work, facts: Facts) -> Planned:
     return Planned(plan, facts, work.connector.uri)
 
 
-def _run(work: Work, stack: contextlib.ExitStack) -> Run:
-    run = Run(
+def _run(work: Work, admin: Session) -> Run:
+    return Run(
         connector=work.connector,
-        admin=turns.take(work.connector),
+        admin=admin,
         reporter=work.connector.reporter,
         initialize=work.initialize,
         release=work.release,
         make_extensions=work.make_extensions,
     )
-    stack.callback(lambda: run.admin.close())
-    return run
 
 
-def _citus_nodes(connector: Connector) -> int:
-    with connector.target() as session:
-        present = session.value("SELECT to_regclass('pg_catalog.pg_dist_node')")
-        if present is None:
-            return 0
-        return int(session.value("SELECT count(*) FROM pg_catalog.pg_dist_node WHERE groupid <> 0"))
+def _close(run: Run) -> None:
+    run.admin.close()
+
+
+def _tell(job: Job) -> None:
+    for note in job.plan.notes:
+        job.run.reporter.note(note)
+
+
+def _order(work: Work) -> tuple[str, ...]:
+    """Everybody takes turns in the same order, so that nobody waits for somebody who waits for them."""
+    uri = work.connector.uri
+    return (*(f"{host}:{port}" for host, port in uri.hosts), uri.dbname)
+
+
+def _with_citus(facts: Facts, target: Database, connector: Connector) -> Capabilities:
+    """Return the capabilities for a target on a server that has Citus: its own catalogue knows the nodes."""
+    nodes: int | None = None
+    if target.allow_connections and not target.invalid:
+        with connector.target() as session:
+            nodes = 0
+            if session.value("SELECT to_regclass('pg_catalog.pg_dist_node')") is not None:
+                nodes = int(session.value(_NODES))
+    return from_answers(facts.version_text, facts.can.version, citus_nodes=nodes)
+
+
+_NODES = "SELECT count(*) FROM pg_catalog.pg_dist_node WHERE groupid <> 0"

@@ -132,7 +132,8 @@ def _undo(begun: t.Sequence[_Begun], error: BaseException) -> None:
             message = problem.message if isinstance(problem, FlaskPostgresError) else str(problem)
             problems.append(f"{one.step.describe()}: {message}")
     said = [text for one in begun if (text := one.step.remains(done=one.done))]
-    said += [text for one in begun[:1] for text in one.job.run.remarks]
+    runs = {id(one.job.run): one.job.run for one in begun}
+    said += [text for run in runs.values() for text in run.remarks]
     if problems:
         said.append("Undoing failed: " + "; ".join(problems) + _RECOVER)
     if said:

@@ -11,12 +11,12 @@ import time
 import typing as t
 import zlib
 
-from ..errors import CannotConnect, Refused
+from ..errors import AtWork, CannotConnect, Refused, Unsupported
 from ..postgres.admin import APPLICATION, Connector, Session
 
-POLL = 0.2
-"""Seconds between two tries, about: a waiter that stayed connected would block CREATE DATABASE from
-``template1`` and use up ``max_connections``."""
+POLLS = (0.1, 1.0)
+"""Seconds between two tries, about: at first, and after a while. A waiter that stayed connected would block
+CREATE DATABASE from ``template1`` and use up ``max_connections``; so would many that ask too often."""
 
 PATIENCE = 600.0
 """Seconds after which a waiting command gives up."""
@@ -24,47 +24,88 @@ PATIENCE = 600.0
 TOO_MANY_CONNECTIONS = "53300"
 
 
+Looked = t.TypeVar("Looked")
+
+
 def take(
     connector: Connector,
+    look: t.Callable[[Session], Looked],
     *,
-    session: Session | None = None,
     sleep: t.Callable[[float], None] = time.sleep,
     clock: t.Callable[[], float] = time.monotonic,
-) -> Session:
-    """Wait for this command's turn and return the session that holds it; closing it ends the turn.
+) -> tuple[Session, Looked]:
+    """Wait for this command's turn; return the session that holds it, and what was seen then.
 
-    :param session: one that is open already, to begin with.
+    Closing the session ends the turn.
+
+    :param look: looks at the database once it is this command's turn; ``AtWork`` gives the turn back.
     :raises Refused: if the turn does not come within ``PATIENCE`` seconds.
+    :raises Unsupported: if sessions do not hold what they lock.
     """
     deadline = clock() + PATIENCE
-    told = False
+    pause, told = POLLS[0], False
     while True:
-        reason = None
-        try:
-            session = session or connector.admin()
-            if _try_lock(session, connector.uri.dbname):
-                return session
-            reason = _holder(session, connector)
-        except CannotConnect as error:
-            if error.sqlstate != TOO_MANY_CONNECTIONS:
-                raise
-            reason = "the server has no free connection"
-        finally:
-            if reason is not None and session is not None:
-                session.close()
-        session = None
+        found = _try(connector, look)
+        if not isinstance(found, str):
+            return found
         if not told:
-            connector.reporter.note(f'waiting for a turn on database "{connector.uri.dbname}": {reason}')
+            connector.reporter.note(f'waiting for a turn on database "{connector.uri.dbname}": {found}')
             told = True
         if clock() > deadline:
-            message = f'no turn on database "{connector.uri.dbname}" in {PATIENCE:.0f} s: {reason}.'
+            message = f'no turn on database "{connector.uri.dbname}" in {PATIENCE:.0f} s: {found}.'
             raise Refused(message, hint="Look at pg_stat_activity for what holds it.")
-        sleep(POLL * (0.5 + random.random()))
+        sleep(pause * (0.5 + random.random()))
+        pause = min(pause * 1.25, POLLS[1])
+
+
+def _try(connector: Connector, look: t.Callable[[Session], Looked]) -> tuple[Session, Looked] | str:
+    """Take the turn, or return what stands in the way."""
+    try:
+        session = connector.admin()
+    except CannotConnect as error:
+        if error.sqlstate != TOO_MANY_CONNECTIONS:
+            raise
+        return "the server has no free connection"
+    try:
+        _refuse_shared(connector, session)
+        if _try_lock(session, connector.uri.dbname):
+            return session, look(session)
+        reason = _holder(session, connector)
+    except AtWork as error:
+        reason = error.message.rstrip(".")
+    except BaseException:
+        session.close()
+        raise
+    session.close()
+    return reason
+
+
+def _refuse_shared(connector: Connector, session: Session) -> None:
+    """Refuse a pooler that gives each transaction another server process.
+
+    :raises Unsupported: if it is one.
+    """
+    if not session.pooled:
+        return
+    first = session.value(_PID)
+    with connector.open(session.dbname) as other:
+        between = other.value(_PID)
+    if between == first or session.value(_PID) != first:
+        raise Unsupported(
+            "the server is reached through a pooler, such as PgBouncer, in transaction mode: "
+            "sessions share its processes, so neither a lock nor a setting belongs to one of them.",
+            hint="Name the server itself for administration, with --uri or target_database_uri.",
+        )
+    session.lift_timeouts()
 
 
 def _try_lock(session: Session, dbname: str) -> bool:
     query = "SELECT pg_catalog.pg_try_advisory_lock(:space, :key)"
-    return bool(session.value(query, space=_signed(APPLICATION), key=_signed(dbname), doing="take a turn"))
+    try:
+        found = session.value(query, space=_signed(APPLICATION), key=_signed(dbname), doing="take a turn")
+    except Unsupported:  # an engine without such locks; safety does not rest on them
+        return True
+    return bool(found)
 
 
 def _holder(session: Session, connector: Connector) -> str:
@@ -81,6 +122,8 @@ def _signed(text: str) -> int:
     value = zlib.crc32(text.encode())
     return value - (1 << 32) if value >= 1 << 31 else value
 
+
+_PID = "SELECT pg_catalog.pg_backend_pid()"
 
 _HOLDER = """
 SELECT a.pid, a.usename, host(a.client_addr) FROM pg_catalog.pg_locks l

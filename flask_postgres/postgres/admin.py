@@ -11,7 +11,7 @@ import math
 import typing as t
 
 from sqlalchemy import Connection, NullPool, create_engine, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InvalidRequestError, OperationalError
 from sqlalchemy.schema import ExecutableDDLElement
 
 from .. import errors
@@ -21,19 +21,33 @@ from . import failures, probe
 from .drivers import administrative
 
 APPLICATION = "flask-postgres"
+APP_APPLICATION = "flask-postgres-app"
 
 _NO_TIMEOUTS = text(
-    "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN ('statement_timeout',"
-    " 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')"
+    "SELECT pg_catalog.pg_backend_pid(), (SELECT count(set_config(s.name, '0', false)) "
+    "FROM pg_catalog.pg_settings s WHERE pg_catalog.pg_backend_pid() = :pid AND s.name IN ('lock_timeout', "
+    "'statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', "
+    "'transaction_timeout'))"
 )
+"""Only in a server process of our own: behind a pooler the settings would be left to whoever comes next."""
 
 
 class Session:
-    """One connection to one database, in autocommit mode."""
+    """One connection to one database, in autocommit mode.
 
-    def __init__(self, connection: Connection, dbname: str) -> None:
+    :param pooled: whether a pooler stands in between: it announces other process ids than the server's.
+    """
+
+    def __init__(self, connection: Connection, dbname: str, *, pooled: bool = False) -> None:
         self.dbname = dbname
+        self.pooled = pooled
         self._connection = connection
+
+    def lift_timeouts(self) -> None:
+        """Set every timeout to 0, behind a pooler that leaves this session its process."""
+        with _translated("lift the timeouts"):
+            pid = self._connection.execute(_NO_TIMEOUTS, {"pid": 0}).scalar_one()
+            self._connection.execute(_NO_TIMEOUTS, {"pid": pid})
 
     def run(self, *statements: ExecutableDDLElement, doing: str) -> None:
         """Run statements, each on its own.
@@ -63,7 +77,7 @@ class Session:
             yield
         except BaseException:
             # The session may be gone, and with it the transaction.
-            with contextlib.suppress(DBAPIError):
+            with contextlib.suppress(DBAPIError, InvalidRequestError):
                 self._connection.exec_driver_sql("ROLLBACK")
             raise
         with _translated(doing):
@@ -104,7 +118,15 @@ class Connector:
     @property
     def application_name(self) -> str:
         """The name of our sessions: it tells which command they belong to, and its target."""
-        return f"{APPLICATION} {self.token} {self.uri.dbname}".encode()[:63].decode(errors="ignore")
+        return self._named(APPLICATION)
+
+    @property
+    def app_application_name(self) -> str:
+        """The name of the app's own sessions while we let it work; they do not show that we are alive."""
+        return self._named(APP_APPLICATION)
+
+    def _named(self, application: str) -> str:
+        return f"{application} {self.token} {self.uri.dbname}".encode()[:63].decode(errors="ignore")
 
     def admin(self) -> Session:
         """Open a session to the database to administer from.
@@ -157,7 +179,8 @@ class Connector:
         )
         try:
             connection = engine.connect()
-            connection.execute(_NO_TIMEOUTS)
+            announced = _announced_pid(connection)
+            pid = connection.execute(_NO_TIMEOUTS, {"pid": announced or 0}).scalar_one()
         except (OperationalError, InterfaceError) as error:
             raise self._explained(wanted, error) from error
         except DBAPIError as error:
@@ -171,7 +194,7 @@ class Connector:
         except AssertionError as error:  # SQLAlchemy: a version text that it cannot read
             message = f"the server does not tell a PostgreSQL version: {error}."
             raise errors.Unsupported(message) from error
-        return Session(connection, dbname)
+        return Session(connection, dbname, pooled=announced is not None and announced != pid)
 
     def _chosen(self, dbname: str) -> Session:
         try:
@@ -198,9 +221,17 @@ class Connector:
         return probe.explain(uri, said, timeout=min(5.0, self.connect_timeout))
 
 
+def _announced_pid(connection: Connection) -> int | None:
+    """Return the process id that was announced at start-up; None where it is none of the system's."""
+    info = connection.connection.driver_connection.info  # type: ignore[union-attr]
+    return None if info.parameter_status("crdb_version") else int(info.backend_pid)
+
+
 @contextlib.contextmanager
 def _translated(doing: str) -> t.Iterator[None]:
     try:
         yield
     except DBAPIError as error:
         raise failures.translate(error, doing=doing) from error
+    except InvalidRequestError as error:  # the session was lost before, and SQLAlchemy opens no other
+        raise errors.ServerUnreachable(f"could not {doing}: the session was lost before.") from error

@@ -48,12 +48,13 @@ class Capabilities:
         return self.version == 0 or self.version >= MINIMUM_VERSION
 
 
-def from_answers(version_text: str, version_num: int, *, citus_nodes: int = 0) -> Capabilities:
+def from_answers(version_text: str, version_num: int, *, citus_nodes: int | None = 0) -> Capabilities:
     """Decide from what the server says of itself.
 
     :param version_text: the answer of ``SELECT version()``.
     :param version_num: ``server_version_num``; engines that imitate PostgreSQL answer one too.
-    :param citus_nodes: how many worker nodes the target database knows; 0 when it has no Citus.
+    :param citus_nodes: how many worker nodes the target database knows; 0 when it has no Citus, None when
+        it cannot be asked.
     """
     if "CockroachDB" in version_text:
         return Capabilities(
@@ -75,12 +76,12 @@ def from_answers(version_text: str, version_num: int, *, citus_nodes: int = 0) -
             transactional_ddl=False,
             reason="YugabyteDB does not undo several changes to databases together",
         )
-    if citus_nodes:
+    if citus_nodes or citus_nodes is None:
         return Capabilities(
             product="Citus",
             version=version_num,
             rename=False,
-            reason=f"{citus_nodes} Citus worker nodes look this database up by its name",
+            reason=f"{citus_nodes or 'perhaps'} Citus worker nodes look this database up by its name",
         )
     return Capabilities(version=version_num)
 

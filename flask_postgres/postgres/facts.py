@@ -24,6 +24,7 @@ class OtherSession:
     """A session that somebody else has open on a database.
 
     :param endable: whether our role may end it.
+    :param superuser: whether it is a superuser's, so that only a superuser may end it.
     :param citus: whether it is the maintenance daemon that Citus keeps in each of its databases.
     """
 
@@ -32,6 +33,7 @@ class OtherSession:
     application: str
     address: str | None
     endable: bool = True
+    superuser: bool = False
     citus: bool = False
 
     def __str__(self) -> str:
@@ -126,6 +128,7 @@ class Facts:
 
     :param target: the target; None when it does not exist.
     :param relatives: databases of ours that were made for the target or out of it.
+    :param citus: whether the server has Citus, which each database may use or not.
     :param template: the template to copy; None when it does not exist.
     :param superuser_only: of the parameters that databases have, those that only a superuser may set.
     :param missing_roles: of the roles that settings name, those that the server does not know.
@@ -140,6 +143,7 @@ class Facts:
     version_text: str = ""
     admin_dbname: str = "postgres"
     standby: bool = False
+    citus: bool = False
     target: Database | None = None
     relatives: tuple[Database, ...] = ()
     template: Database | None = None
@@ -168,7 +172,8 @@ class Facts:
         return tuple(
             item
             for item in self.relatives
-            if not item.maker_alive and (item.mark is None or item.state is State.UNFINISHED)
+            if not item.maker_alive
+            and (item.state is State.UNFINISHED or (item.mark is None and marks.is_new(item.name)))
         )
 
 
@@ -207,6 +212,7 @@ def read(
         version_text=raw["version"],
         admin_dbname=session.dbname,
         standby=raw["standby"],
+        citus=raw["citus"],
         target=by_name.get(dbname),
         relatives=tuple(item for item in databases if _relative(item, dbname)),
         template=by_name.get(template or "template1"),
@@ -254,7 +260,8 @@ def _database(raw: dict[str, t.Any], alive: set[str]) -> Database:
 
 # One query, one flight. Names are qualified: the search_path belongs to the role, not to us.
 # pg_database_size fails without CONNECT; pg_stat_activity shows application_name and usename of any
-# session to every role, but the address only to those who may. A parameter with a dot that the server does
+# session to every role, but address and backend_type only to those who may; an autovacuum worker has no
+# user, and DROP and RENAME end it by themselves. A parameter with a dot that the server does
 # not know may be anything, so only a superuser may set it.
 _QUERY = """
 WITH me AS (
@@ -263,15 +270,15 @@ WITH me AS (
   SELECT a.datid, json_agg(json_build_object(
       'pid', a.pid, 'user', a.usename, 'application', coalesce(a.application_name, ''),
       'address', host(a.client_addr),
-      'endable', me.rolsuper OR pg_catalog.pg_has_role(a.usesysid, 'MEMBER')
-        OR (pg_catalog.pg_has_role('pg_signal_backend', 'MEMBER')
-            AND NOT coalesce((SELECT s.rolsuper FROM pg_catalog.pg_roles s WHERE s.oid = a.usesysid), true)),
+      'superuser', coalesce(u.rolsuper, true),
+      'endable', me.rolsuper OR (NOT coalesce(u.rolsuper, true)
+        AND (pg_catalog.pg_has_role(a.usesysid, 'USAGE')
+             OR pg_catalog.pg_has_role('pg_signal_backend', 'USAGE'))),
       'citus', coalesce(a.application_name LIKE 'Citus Maintenance Daemon%', false)
     ) ORDER BY a.pid) AS sessions
-  FROM pg_catalog.pg_stat_activity a, me
+  FROM me CROSS JOIN pg_catalog.pg_stat_activity a LEFT JOIN pg_catalog.pg_roles u ON u.oid = a.usesysid
   WHERE a.datid IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
-    AND (a.backend_type IS NULL
-         OR a.backend_type NOT IN ('autovacuum worker', 'parallel worker'))
+    AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, '') <> 'parallel worker'
     AND coalesce(a.application_name, '') NOT LIKE :app
   GROUP BY a.datid
 )
@@ -279,6 +286,7 @@ SELECT json_build_object(
   'version', version(),
   'version_num', current_setting('server_version_num'),
   'standby', pg_catalog.pg_is_in_recovery(),
+  'citus', current_setting('citus.shard_count', true) IS NOT NULL,
   'role', me.rolname, 'superuser', me.rolsuper, 'createdb', me.rolsuper OR me.rolcreatedb,
   'ours', (SELECT json_agg(a.application_name) FROM pg_catalog.pg_stat_activity a
            WHERE a.application_name LIKE :app AND a.pid <> pg_catalog.pg_backend_pid()),

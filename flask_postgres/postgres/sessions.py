@@ -6,7 +6,7 @@ import time
 import typing as t
 
 from ..errors import DatabaseInUse
-from .admin import APPLICATION, Session
+from .admin import APP_APPLICATION, APPLICATION, Session
 
 PATIENCE = 10.0
 """Seconds in which an ended session must be gone; one that rolls back much work takes a while."""
@@ -40,16 +40,22 @@ def end_all(
 
 def end_ours(admin: Session, *, token: str) -> None:
     """End the other sessions of one command, wherever they are."""
-    admin.rows(_END_OURS, app=f"{APPLICATION} {token} %", doing="end this command's own sessions")
+    admin.rows(
+        _END_OURS,
+        ours=f"{APPLICATION} {token} %",
+        apps=f"{APP_APPLICATION} {token} %",
+        doing="end this command's own sessions",
+    )
 
 
 _END_ALL = """
 SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
 WHERE a.datname = :dbname AND a.pid <> pg_catalog.pg_backend_pid()
-  AND a.backend_type NOT IN ('autovacuum worker', 'parallel worker')
+  AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, '') <> 'parallel worker'
 """
+"""A role without ``pg_read_all_stats`` sees no backend_type of others; an autovacuum worker has no user."""
 
 _END_OURS = """
 SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
-WHERE a.application_name LIKE :app AND a.pid <> pg_catalog.pg_backend_pid()
+WHERE (a.application_name LIKE :ours OR a.application_name LIKE :apps) AND a.pid <> pg_catalog.pg_backend_pid()
 """
