@@ -188,7 +188,7 @@ def _place_or_none(
         if system.answers_on_default_socket(uri.port or targets.DEFAULT_PORT):
             return None
         raise
-    except (targets.SeveralHosts, place.NotHere):
+    except (targets.SeveralHosts, targets.OfService, place.NotHere):
         return None
 
 

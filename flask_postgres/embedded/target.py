@@ -47,12 +47,22 @@ class SeveralHosts(EmbeddedServerError):
     """The URI names a fail-over group, which one server cannot be."""
 
 
+class OfService(EmbeddedServerError):
+    """The URI, or the environment, names a service: libpq knows the server, and we do not."""
+
+
 def read(uri: PostgresUri) -> Target:
     """Read the target of a URI.
 
     :raises NoHost: if neither the URI nor ``PGHOST`` names a host.
     :raises SeveralHosts: if there is more than one host.
+    :raises OfService: if a service of libpq says where the server is.
     """
+    if uri.query.get("service") or os.environ.get("PGSERVICE"):
+        raise OfService(
+            "The URI leaves the address to a libpq service, which the embedded server cannot read.",
+            hint='Name localhost, or set server = "external".',
+        )
     hosts = uri.hosts or _hosts_of_environment()
     if not hosts:
         raise NoHost(

@@ -166,12 +166,15 @@ def _unreachable(host: str, port: int, error: OSError) -> ServerUnreachable:
         message = f"nothing answers at {where}: timed out."
     else:
         message = f"cannot connect to {where}: {error.strerror or error}."
-    return ServerUnreachable(message, hint=_START_HINT)
+    local = host.startswith("/") or host in _LOOPBACK
+    return ServerUnreachable(message, hint=_START_HERE if local else _START_HINT)
 
 
-_START_HINT = (
-    "Start the server, or check the host and port of the URI. No PostgreSQL? "
-    "Run: pip install 'flask-postgres[embedded]'"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_START_HINT = "Start the server, or check the host and port of the URI, and the network."
+_START_HERE = (
+    "Start the server, or check the host and port of the URI. "
+    "No PostgreSQL here? Run: flask psql server start"
 )
 
 

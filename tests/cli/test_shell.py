@@ -152,7 +152,7 @@ def test_psqls_own_flags_win(database: PostgresUri, project: Project) -> None:
 
 def test_a_service_of_the_user(server: Server, database: PostgresUri, project: Project) -> None:
     project.write({"services": f"[mine]\nhost={server.host}\nport={server.port}\nuser=app_dev\n"})
-    env = {"PGSERVICEFILE": str(project.folder / "services"), "FLASK_POSTGRES_SERVER": "external"}
+    env = {"PGSERVICEFILE": str(project.folder / "services")}
     ask = ("--", "-Atc", "SELECT current_database()")
     project.app(f"postgresql://:c%40n%2Fary%3Apw@/{database.dbname}?service=mine")
     assert project.psql("shell", *ask, env=env).out == f"{database.dbname}\n"
