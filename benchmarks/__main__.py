@@ -9,11 +9,13 @@ import shutil
 import sys
 import tempfile
 import time
+import typing as t
 
 from . import apps, environments, report
-from .bench import Bench
+from .bench import Bench, Command
 from .rows import ROWS
 from .server import Server
+from .trace import trace
 
 RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
 QUICK, USUAL = 6, 40
@@ -36,6 +38,9 @@ def main() -> int:
                 driver=options.driver,
                 runs=options.runs or (QUICK if options.quick else USUAL),
             )
+            if options.trace:
+                print(trace(bench, options.trace))
+                return 0
             sections = [_measure(bench, name) for name in options.rows or ROWS]
             text = report.document(sections, versions=_versions(bench), runs=bench.runs)
     finally:
@@ -58,7 +63,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", choices=ROWS, metavar="ROW", help=f"of: {', '.join(ROWS)}")
     parser.add_argument("--runs", type=int, help=f"of a start-up row; others take fewer (default: {USUAL})")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} runs, to see that everything works")
-    parser.add_argument("--driver", choices=environments.DRIVERS, default="psycopg", help="of every contender")
+    parser.add_argument(
+        "--driver", choices=environments.DRIVERS, default="psycopg", help="of every contender"
+    )
+    parser.add_argument(
+        "--trace",
+        choices=t.get_args(Command),
+        help="show the flights of a command of ours, and measure nothing",
+    )
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} as well")
     return parser.parse_args()
 

@@ -22,11 +22,20 @@ _TABLES = """
     db = SQLAlchemy(app)
 
     for number in range(int(os.environ["TABLES"])):
+        db.Table(
+            f"pet_{number}",
+            db.Column("id", db.Integer, primary_key=True),
+            db.Column("name", db.Text, index=True),
+            db.Column("parent_id", db.ForeignKey(f"pet_{max(0, number - 1)}.id")),
+        )
+"""
 
-        class Pet(db.Model):
-            __tablename__ = f"pet_{number}"
-            id = db.Column(db.Integer, primary_key=True)
-            name = db.Column(db.Text)
+_STATEMENTS = """
+    CREATE TABLE pet_{number} (
+        id SERIAL NOT NULL, name TEXT, parent_id INTEGER, PRIMARY KEY (id),
+        FOREIGN KEY (parent_id) REFERENCES pet_{parent} (id)
+    );
+    CREATE INDEX ix_pet_{number}_name ON pet_{number} (name);
 """
 
 
@@ -36,19 +45,18 @@ def empty_app(folder: pathlib.Path) -> pathlib.Path:
 
 
 def app_of_tables(folder: pathlib.Path) -> pathlib.Path:
-    """Write an app with as many tables as ``TABLES`` says, in the database of ``DATABASE_URL``."""
+    """Write an app with as many tables as ``TABLES`` says, in the database of ``DATABASE_URL``.
+
+    Each has an index and a foreign key, as most tables have.
+    """
     return _write(folder / "tables", _TABLES)
 
 
 def statements(folder: pathlib.Path, tables: int) -> pathlib.Path:
     """Write the statements that make the same tables, and return the file."""
     path = folder / f"{tables}.sql"
-    path.write_text(
-        "".join(
-            f"CREATE TABLE pet_{number} (id SERIAL NOT NULL, name TEXT, PRIMARY KEY (id));\n"
-            for number in range(tables)
-        )
-    )
+    made = (_STATEMENTS.format(number=number, parent=max(0, number - 1)) for number in range(tables))
+    path.write_text("".join(made))
     return path
 
 

@@ -115,4 +115,3 @@ class Bench:
 def database_of(name: str) -> str:
     """Return the database of a contender; the predecessor does not quote names."""
     return {OURS: "bench_ours", THEIRS: "bench_theirs", FLOOR: "bench_floor"}.get(name, "bench_none")
-

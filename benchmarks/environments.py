@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import subprocess
 import sys
+import tempfile
 import typing as t
 import venv
 
@@ -15,7 +16,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 CACHE = ROOT / ".cache" / "bench"
 PREDECESSOR = "flask-postgres==0.2.5"
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
-"""The packages of the drivers. The predecessor names none, so its environment has the one that is measured."""
+"""The packages of the drivers. The predecessor names none: its environment has the one that is measured."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,38 +61,47 @@ class Environments:
 def make(*, driver: str) -> Environments:
     """Make the environments, or bring them up to date with the checkout."""
     ours = _install("ours", [str(ROOT)])
-    _pip(ours, "--no-deps", "--force-reinstall", str(ROOT))
-    kept = {
-        name: release
-        for name, release in ours.releases().items()
-        if name not in ("flask-postgres", "pip", "setuptools")
-    }
-    pins = [f"{name}=={release}" for name, release in kept.items()]
-    constraints = CACHE / "constraints.txt"
-    constraints.write_text("\n".join(pins))
-    same = ("--constraint", str(constraints))
-    server = _install("server", [f"{ROOT}[embedded]"], *same)
-    _pip(server, "--no-deps", "--force-reinstall", str(ROOT))
+    same = ours.releases()
+    for name in ("flask-postgres", "pip", "setuptools"):
+        same.pop(name, None)
+    pins = [f"{name}=={release}" for name, release in same.items()]
+    server = _install("server", [f"{ROOT}[embedded]"], pins)
+    _renew(ours, server)
     return Environments(
         ours=ours,
-        theirs=_install(f"theirs-{driver}", [PREDECESSOR, DRIVERS[driver]], *same),
-        bare=_install("bare", ["flask"], *same),
-        libraries=_install("libraries", pins),
+        theirs=_install(f"theirs-{driver}", [PREDECESSOR, DRIVERS[driver]], pins),
+        bare=_install("bare", ["flask"], pins),
+        libraries=_install("libraries", pins, pins),
         server=server,
     )
 
 
-def _install(name: str, packages: t.Sequence[str], *options: str) -> Environment:
+def _install(name: str, packages: t.Sequence[str], pins: t.Sequence[str] = ()) -> Environment:
+    """Make an environment, unless it is there with the same packages."""
     environment = Environment(CACHE / name)
-    if not environment.folder.exists():
+    wanted = "\n".join([*packages, *pins])
+    stamp = environment.folder / "stamp.txt"
+    if not stamp.exists() or stamp.read_text() != wanted:
         print(f"making .cache/bench/{name}", file=sys.stderr, flush=True)
-        venv.create(environment.folder, with_pip=True)
-    _pip(environment, *options, *packages)
+        venv.create(environment.folder, with_pip=True, clear=True)
+        constraints = environment.folder / "constraints.txt"
+        constraints.write_text("\n".join(pins))
+        _pip(environment, "install", "--constraint", str(constraints), *packages)
+        stamp.write_text(wanted)
     return environment
 
 
+def _renew(*environments: Environment) -> None:
+    """Replace the package by the checkout as it is now."""
+    with tempfile.TemporaryDirectory() as folder:
+        _pip(environments[0], "wheel", "--no-deps", "--wheel-dir", folder, str(ROOT))
+        wheels = [str(path) for path in pathlib.Path(folder).glob("*.whl")]
+        for environment in environments:
+            _pip(environment, "install", "--no-deps", "--force-reinstall", *wheels)
+
+
 def _pip(environment: Environment, *arguments: str) -> None:
-    _run(environment.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments)
+    _run(environment.python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments)
 
 
 def _run(*command: str) -> str:

@@ -16,9 +16,15 @@ import typing as t
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sample:
-    """What one process took: seconds on the clock, and the bytes of memory it had at its peak."""
+    """What one process took.
+
+    :param seconds: on the clock.
+    :param cpu: seconds of the processor; what other processes do on the machine changes these less.
+    :param peak: bytes of memory, at most.
+    """
 
     seconds: float
+    cpu: float
     peak: int
 
 
@@ -60,7 +66,8 @@ class Contender:
                 output.seek(0)
                 said = output.read().decode(errors="replace")
                 raise RuntimeError(f"{self.name}: {' '.join(self.command)}\n{said}")
-        return Sample(seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+        cpu = usage.ru_utime + usage.ru_stime
+        return Sample(seconds, cpu, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,7 +94,7 @@ class Summary:
 
 
 def paired(contenders: t.Sequence[Contender], *, runs: int) -> dict[str, list[Sample]]:
-    """Run A B C A B C …, so that a machine that slows down slows all of them; a first round does not count."""
+    """Run A B C A B C …: a machine that slows down slows all of them. The first round does not count."""
     samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
     for round_ in range(runs + 1):
         for contender in contenders:

@@ -11,6 +11,8 @@ import typing as t
 
 from .measure import Summary
 
+TIMES = " \N{MULTIPLICATION SIGN}"
+
 
 class Unit(enum.Enum):
     """What a section measures; the value heads its columns."""
@@ -88,11 +90,16 @@ def _targets(sections: t.Sequence[Section]) -> list[Line]:
 def _verdict(line: Line) -> list[str]:
     assert line.target is not None
     kind = line.target.kind
-    sign = " ×" if kind == "ratio" else ""
+    sign = TIMES if kind == "ratio" else ""
     places = ".0f" if kind != "ratio" else ".2f" if line.target.at_most < 1 else ".3f"
     against = "" if kind == "value" else f", {line.ours} against {line.peer}"
     limit = f"{line.target.at_most:g}{sign}"
-    return [f"{line.what}{against}", f"{line.measured:{places}}{sign}", limit, "yes" if line.met else "**no**"]
+    return [
+        f"{line.what}{against}",
+        f"{line.measured:{places}}{sign}",
+        limit,
+        "yes" if line.met else "**no**",
+    ]
 
 
 def _details(section: Section) -> str:
@@ -118,7 +125,7 @@ def _ratio(line: Line) -> str:
     ours, peer = line.values.get(line.ours), line.values.get(line.peer)
     if ours is None or peer is None:
         return ""
-    return f"{ours.median / peer.median:.3f} × ({ours.minimum / peer.minimum:.3f})"
+    return f"{ours.median / peer.median:.3f}{TIMES} ({ours.minimum / peer.minimum:.3f})"
 
 
 def _table(head: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> str:
@@ -128,7 +135,9 @@ def _table(head: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> str:
 
 def _machine() -> str:
     cores = os.cpu_count()
-    return f"{_processor()}, {cores} core{'s' if cores != 1 else ''}, {platform.system()} {platform.machine()}"
+    return (
+        f"{_processor()}, {cores} core{'s' if cores != 1 else ''}, {platform.system()} {platform.machine()}"
+    )
 
 
 def _processor() -> str:

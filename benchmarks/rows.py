@@ -34,25 +34,26 @@ def start_up(bench: Bench) -> Section:
         bench.flask(f"{THEIRS} --help", made.theirs, "psql", "--help"),
     ]
     with pinned():
-        seconds = _seconds(paired(contenders, runs=bench.runs))
-    helps = {OURS: seconds.pop(f"{OURS} --help"), THEIRS: seconds.pop(f"{THEIRS} --help")}
-    noise = {BARE: seconds[BARE], BARE_AGAIN: seconds[BARE_AGAIN]}
+        samples = paired(contenders, runs=bench.runs)
+    lines = [*_start_up_lines(_seconds(samples), targets=True), *_start_up_lines(_cpu(samples), cpu=True)]
     return Section(
         title="Start-up",
-        about="Of an app without a database, on one core. Bare Flask always runs `flask routes`; it is measured "
-        "twice, to show the noise. Our libraries without ours show what of the cost is theirs.",
+        about="Of an app without a database, on one core. Bare Flask always runs `flask routes`; it is "
+        "measured twice, to show the noise. Our libraries without ours show what of the cost is theirs.",
         unit=Unit.SECONDS,
-        lines=[
-            Line(what="`flask routes`", values=seconds, ours=OURS, peer=BARE, target=Target("ratio", 1.03)),
-            Line(
-                what="`flask psql --help`",
-                values=noise | helps,
-                ours=OURS,
-                peer=BARE,
-                target=Target("ratio", 1.15),
-            ),
-        ],
+        lines=lines,
     )
+
+
+def _start_up_lines(values: dict[str, Summary], *, targets: bool = False, cpu: bool = False) -> list[Line]:
+    helps = {OURS: values.pop(f"{OURS} --help"), THEIRS: values.pop(f"{THEIRS} --help")}
+    noise = {BARE: values[BARE], BARE_AGAIN: values[BARE_AGAIN]}
+    note = ", CPU" if cpu else ""
+    routes, help_ = (Target("ratio", 1.03), Target("ratio", 1.15)) if targets else (None, None)
+    return [
+        Line(what=f"`flask routes`{note}", values=values, ours=OURS, peer=BARE, target=routes),
+        Line(what=f"`flask psql --help`{note}", values=noise | helps, ours=OURS, peer=BARE, target=help_),
+    ]
 
 
 def flights(bench: Bench) -> Section:
@@ -70,9 +71,7 @@ def flights(bench: Bench) -> Section:
             lines.append(_line(f"`{command}`", counted.flights))
             lines.append(_line(f"`{command}`, connections", counted.connections))
     first, second = growth
-    within = Line(
-        what="`setup`", values=growth, ours=first, peer=second, target=Target("difference", 8)
-    )
+    within = Line(what="`setup`", values=growth, ours=first, peer=second, target=Target("difference", 8))
     return Section(
         title="Flights",
         about="Bursts from the client that the server answers; each costs a round trip.",
@@ -104,13 +103,14 @@ def local(bench: Bench) -> Section:
     loading = bench.loading(LOADING, bench.environments.libraries)
     for command in ("create", "setup", "reset", "init"):
         contenders = [*bench.psql(t.cast("t.Any", command)), loading]
-        seconds = _seconds(paired(contenders, runs=bench.command_runs))
+        samples = paired(contenders, runs=bench.command_runs)
         target = Target("ratio", 0.8) if command != "init" else None
-        lines.append(_line(f"`{command}`, 1 table", seconds, target=target))
+        lines.append(_line(f"`{command}`, 1 table", _seconds(samples), target=target))
+        lines.append(_line(f"`{command}`, 1 table, CPU", _cpu(samples)))
     return Section(
         title="A local server",
-        about="An app with one table. `init` finds it there already. Loading the app is `flask routes` in that "
-        "app, without a plugin: every command has to do that much, and the floor does not even do that.",
+        about="An app with one table. `init` finds it there already. Loading the app is `flask routes` in "
+        "that app, without a plugin: every command has to do that, and the floor does not even do that.",
         unit=Unit.SECONDS,
         lines=lines,
     )
@@ -127,9 +127,7 @@ def growth(bench: Bench) -> Section:
     filled = [_filled(bench, contender) for contender in bench.psql("reset")]
     seconds = _seconds(paired(filled, runs=bench.slow_runs))
     lines.append(_line("`reset` of 138 MB", seconds))
-    return Section(
-        title="Growth", about="On the local server.", unit=Unit.SECONDS, lines=lines
-    )
+    return Section(title="Growth", about="On the local server.", unit=Unit.SECONDS, lines=lines)
 
 
 def memory(bench: Bench) -> Section:
@@ -176,6 +174,10 @@ def _counted(proxy: Proxy, contenders: t.Sequence[Contender]) -> _Counted:
 
 def _seconds(samples: t.Mapping[str, t.Sequence[Sample]]) -> dict[str, Summary]:
     return {name: Summary(tuple(sample.seconds for sample in taken)) for name, taken in samples.items()}
+
+
+def _cpu(samples: t.Mapping[str, t.Sequence[Sample]]) -> dict[str, Summary]:
+    return {name: Summary(tuple(sample.cpu for sample in taken)) for name, taken in samples.items()}
 
 
 def _line(what: str, values: t.Mapping[str, Summary], *, target: Target | None = None) -> Line:

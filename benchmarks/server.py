@@ -68,7 +68,9 @@ class Server:
     def _psql(self, *arguments: str) -> None:
         where = ("--uri", f"{self.address()}/postgres", "--server-data-dir", str(self._folder / "data"))
         command = self._environments.server.flask("psql", "server", *arguments, *where)
-        done = subprocess.run(command, cwd=self._folder, env=clean_environment(), capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=self._folder, env=clean_environment(), capture_output=True, text=True
+        )
         if done.returncode:
             print(done.stdout + done.stderr, file=sys.stderr)
             raise RuntimeError(f"flask psql server {arguments[0]} failed")

@@ -15,6 +15,7 @@ if t.TYPE_CHECKING:
     from .errors import (
         AppError,
         AppNotLoaded,
+        AtWork,
         AuthenticationFailed,
         CallbackFailed,
         CannotConnect,
@@ -48,6 +49,7 @@ __version__ = "1.0.0"
 __all__ = [
     "AppError",
     "AppNotLoaded",
+    "AtWork",
     "AuthenticationFailed",
     "CallbackFailed",
     "CannotConnect",

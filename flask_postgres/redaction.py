@@ -38,7 +38,8 @@ class Redactor:
     def __call__(self, text: str) -> str:
         """Return the text without the secrets, the longest replaced first."""
         for secret in sorted(self._secrets - self._shown, key=len, reverse=True):
-            text = _standing_alone(secret).sub(MASK, text) if len(secret) < SHORT else text.replace(secret, MASK)
+            common = len(secret) < SHORT or any(secret in word for word in OUTCOMES)
+            text = _standing_alone(secret).sub(MASK, text) if common else text.replace(secret, MASK)
         return text
 
 

@@ -105,6 +105,15 @@ class Project:
         """Run ``flask psql …``."""
         return self.run("psql", *arguments, **options)
 
+    def program(self, *command: str, env: t.Mapping[str, str]) -> Result:
+        """Run a program of this interpreter's, such as ``flask`` under its own name, to its end."""
+        program = pathlib.Path(sys.executable).with_name(command[0])
+        done = subprocess.run(
+            [program, *command[1:]], cwd=self.folder, env={**self.env, **env}, capture_output=True,
+            text=True, encoding="utf-8", stdin=subprocess.DEVNULL, timeout=90,
+        )  # fmt: skip
+        return checked(Result(done.returncode, done.stdout, done.stderr))
+
     def here(
         self, *arguments: str, input: str = "", env: t.Mapping[str, str] | None = None, app: str = "app.py"
     ) -> Result:

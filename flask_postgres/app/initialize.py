@@ -7,6 +7,7 @@ import dataclasses
 import typing as t
 
 from ..errors import AppError
+from ..reporting import Reporter, Silence
 from .callbacks import Callback, callback_for
 from .migrations import Migrations, find_migrations, require_migrations
 from .models import load_metadata
@@ -40,12 +41,17 @@ class Choice:
             return "callback"
         return "migrations" if self.migrations is not None else "create_all"
 
+    @property
+    def table_count(self) -> int:
+        """How many tables ``create_all`` makes."""
+        return sum(len(tables) for _, _, tables in self.tables)
+
     def __str__(self) -> str:
         if self.callback is not None:
             return f"the init callback {self.callback.name}"
         if self.migrations is not None:
             return f"the migrations of {self.migrations.tool} in {self.migrations.folder}"
-        count = sum(len(tables) for _, _, tables in self.tables)
+        count = self.table_count
         if not count:
             return "create_all, without any table: no model is imported"
         return f"create_all, {count} table{'s' if count > 1 else ''}"
@@ -89,10 +95,12 @@ def initialize(
     how: str = "auto",
     metadata: str | None = None,
     binds: t.Sequence[BindKey] = (None,),
+    reporter: Reporter | None = None,
 ) -> str:
     """Initialize the database that the app's connections lead to, and tell what did it.
 
     :param create_tables: makes what is not there yet: ``(engine, metadata)``.
+    :param reporter: is told when there was nothing to make.
     :raises AppError: if nothing can, or the app's own code fails.
     """
     choice = choose(app, extension, how=how, metadata=metadata, binds=binds)
@@ -102,6 +110,8 @@ def initialize(
         heads = choice.migrations.upgrade()
         return f"{choice}, to {', '.join(heads)}"
     else:
+        if not choice.table_count:
+            (reporter or Silence()).note("create_all found no table: the app imports no model")
         with app.app_context():
             for bind_key, of_bind, _ in choice.tables:
                 with _synchronous(extension, bind_key) as engine:

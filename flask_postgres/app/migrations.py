@@ -64,7 +64,7 @@ class Migrations:
 
         :raises MigrationFailed: if the scripts or the database cannot be read.
         """
-        with self._running():
+        with self._running(quiet=True):
             script = self._script()
             found = self._current()
             heads = tuple(script.get_heads())
@@ -99,14 +99,14 @@ class Migrations:
         raise NotImplementedError
 
     @contextlib.contextmanager
-    def _running(self) -> t.Iterator[None]:
+    def _running(self, *, quiet: bool = False) -> t.Iterator[None]:
         try:
-            with output_kept(), self.app.app_context():
+            with output_kept(quiet=quiet), self.app.app_context():
                 yield
         except (Exception, SystemExit) as error:
             place = faults.at(faults.where(error, root=self.app.root_path))
             message = f"the migrations ({self.tool}) failed: {faults.describe(error)}{place}"
-            raise MigrationFailed(message) from error
+            raise MigrationFailed(message, hint=_hint(error)) from error
 
 
 class _WithConfig(Migrations):
@@ -211,9 +211,9 @@ class PlainAlembic(_WithConfig):
         return config
 
     @contextlib.contextmanager
-    def _running(self) -> t.Iterator[None]:
+    def _running(self, *, quiet: bool = False) -> t.Iterator[None]:
         before = Path.cwd()
-        with super()._running():
+        with super()._running(quiet=quiet):
             os.chdir(self._ini.parent)
             try:
                 yield
@@ -258,6 +258,13 @@ def _candidates(app: Flask, extension: Extension) -> t.Iterator[Migrations]:
     for folder in _folders(app):
         if (folder / "alembic.ini").is_file():
             yield PlainAlembic(app, extension, folder / "alembic.ini")
+
+
+def _hint(error: BaseException) -> str | None:
+    """Return the remedy for a mistake of many an env.py: a percent-encoded password breaks it."""
+    if isinstance(error, ValueError) and "invalid interpolation syntax" in str(error):
+        return 'In env.py, write the URL with %% for each %: set_main_option(…, uri.replace("%", "%%"))'
+    return None
 
 
 def _by_written_driver(url: URL, config: Config) -> str:

@@ -9,16 +9,22 @@ import typing as t
 
 
 @contextlib.contextmanager
-def output_kept() -> t.Iterator[None]:
+def output_kept(*, quiet: bool = False) -> t.Iterator[None]:
     """Send what is printed to stderr, and undo what is done to the configuration of logging.
 
     The ``fileConfig`` of an ``env.py`` disables every logger that exists; stdout is for data.
+
+    :param quiet: log warnings and what is worse alone.
     """
     before = [_LoggerState(logger) for logger in _loggers()]
+    level = logging.root.manager.disable
+    if quiet:
+        logging.disable(max(level, logging.INFO))
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
+        logging.disable(level)
         for state in before:
             state.restore()
 

@@ -9,25 +9,28 @@ from __future__ import annotations
 from .group import Listed, PsqlGroup
 
 COMMANDS: dict[str, Listed] = {
-    "setup": Listed("Lifecycle", "Create the database, then initialize it."),
-    "create": Listed("Lifecycle", "Create the database, empty."),
-    "init": Listed("Lifecycle", "Initialize the database: callback, migrations or create_all."),
-    "reset": Listed("Lifecycle", "Put a new, initialized database in the place of the old one."),
-    "drop": Listed("Lifecycle", "Drop the database, after a confirmation."),
+    "setup": Listed("Lifecycle", "Create the database and initialize it."),
+    "create": Listed("Lifecycle", "Create the database and leave it empty."),
+    "init": Listed("Lifecycle", "Initialize the database by the app's callback or migrations."),
+    "reset": Listed("Lifecycle", "Put a newly initialized database in the place of the old one."),
+    "drop": Listed("Lifecycle", "Drop the database after a confirmation."),
     "config": Listed("Look", "Show every setting and where it comes from."),
-    "status": Listed("Look", "Show the server, the database and what protects it."),
+    "status": Listed("Look", "Show the state of the server and of the database."),
     "wait": Listed("Look", "Wait until the server accepts connections."),
     "shell": Listed("Look", "Open psql on the database."),
     "protect": Listed("Safety", "Mark the database so that nothing here drops it."),
-    "unprotect": Listed("Safety", "Lift the protection, after a confirmation."),
+    "unprotect": Listed("Safety", "Lift the protection after a confirmation."),
     "recover": Listed("Safety", "Put back what an interrupted command had set aside."),
-    "server": Listed("Server", "Start, stop and look at the embedded PostgreSQL."),
+    "server": Listed("Server", "Start and stop the embedded PostgreSQL and look at it."),
 }
-"""Every command, in working order: its section of the help, and its short help."""
+"""Every command, in working order: its section of the help, and its short help.
+
+The fish shell shows a help as far as its first comma, so there is none.
+"""
 
 cli = PsqlGroup(
     "psql",
     commands_table=COMMANDS,
     help="Create, fill, reset and drop the PostgreSQL database of this app.",
-    epilog="Start with: flask psql setup. Every setting is explained by: flask psql config",
+    epilog="Example, in a fresh clone: flask psql setup\n\nEvery setting is explained by: flask psql config",
 )

@@ -56,4 +56,5 @@ class Console:
 
     def _line(self, message: str, **style: t.Any) -> None:
         text = " ".join(self._hide(message).split())
-        click.echo(click.style(text, **style), err=True, color=self._colour)
+        with contextlib.suppress(OSError):  # whoever reads it may be gone; the work goes on
+            click.echo(click.style(text, **style), err=True, color=self._colour)

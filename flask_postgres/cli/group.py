@@ -7,6 +7,9 @@ import typing as t
 
 import click
 
+if t.TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 SYNONYMS = {
     "delete": "drop",
     "remove": "drop",
@@ -44,7 +47,9 @@ class PsqlGroup(click.Group):
         if name not in self.commands:
             module = importlib.import_module(f".commands.{name}", __package__)
             command: click.Command = module.command
-            command.short_help = self.commands_table[name].help
+            listed = self.commands_table[name]
+            command.short_help = listed.help
+            command.panel = listed.section  # type: ignore[attr-defined]  # a section, to rich-click
             self.add_command(command, name)
         return self.commands[name]
 
@@ -56,6 +61,17 @@ class PsqlGroup(click.Group):
         for title, rows in sections.items():
             with formatter.section(title):
                 formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        # Click's own would load every command for its help.
+        found = [
+            CompletionItem(name, help=listed.help)
+            for name, listed in self.commands_table.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -70,6 +86,13 @@ class PsqlGroup(click.Group):
 
         with boundary(ctx):
             return super().invoke(ctx)
+
+
+class Ordered(click.Group):
+    """A group that lists its commands in the order in which they are declared."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
 
 
 def _unknown(name: str, known: t.Iterable[str]) -> str:

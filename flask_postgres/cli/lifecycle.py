@@ -6,6 +6,8 @@ import dataclasses
 import functools
 import typing as t
 
+import click
+
 from ..errors import AppError, FlaskPostgresError
 from ..plans import checks, show
 from ..plans.build import Command, Plan, Request
@@ -16,6 +18,7 @@ from ..postgres.drivers import administrative
 from . import targets
 from .confirm import confirmation
 from .context import Invocation
+from .foreign import redacted
 from .targets import Target
 
 if t.TYPE_CHECKING:
@@ -41,8 +44,9 @@ def carry_out(
     :param build: makes the plan, where the command has one of its own.
     :param guarded: whether ``cli_disallowed_envs`` holds for it.
     """
-    on_connect = _make_missing if command in MAKES_WHAT_AN_IMPORT_NEEDS else None
-    invocation = Invocation.current(on_connect=on_connect)
+    dry_run = bool(click.get_current_context().params.get("dry_run"))
+    makes = command in MAKES_WHAT_AN_IMPORT_NEEDS and not dry_run
+    invocation = Invocation.current(on_connect=_make_missing if makes else None)
     if command in NEEDS_THE_APP or invocation.several:
         invocation.require_app()
     _ = invocation.settings
@@ -52,7 +56,7 @@ def carry_out(
     works = _works(invocation, command, chosen)
     if build is not None:
         works = [dataclasses.replace(work, build=build) for work in works]
-    if invocation.options.get("dry_run"):
+    if dry_run:
         _show(invocation, works)
         return
     perform(works, confirm=None if invocation.options.get("force") else confirmation(invocation))
@@ -178,7 +182,11 @@ class _Initialize:
 
         invocation, settings = self._invocation, self._invocation.settings
         app, extension = invocation.app, invocation.extension
-        with redirect(extension, app, self._targets), tagged(extension, self._application_name):
+        with (
+            redacted(invocation.hide),
+            redirect(extension, app, self._targets),
+            tagged(extension, self._application_name),
+        ):
             return initialize(
                 app,
                 extension,
@@ -186,6 +194,7 @@ class _Initialize:
                 how=settings.init_with,
                 metadata=settings.metadata,
                 binds=tuple(self._targets),
+                reporter=invocation.reporter,
             )
 
 

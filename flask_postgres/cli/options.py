@@ -7,6 +7,7 @@ import typing as t
 import click
 
 from ..settings.schema import BY_NAME, Setting
+from . import completion
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
@@ -63,7 +64,13 @@ def common_options(function: F) -> F:
     """Add the options that every command has."""
     verbose = option("--verbose", "-v", is_flag=True, help="Show causes, and tracebacks of errors.")
     quiet = option("--quiet", "-q", is_flag=True, help="Say nothing but errors and data.")
-    file = option("--config", "config_file", metavar="FILE", help="Read the settings from this TOML file.")
+    file = option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        help="Read the settings from this TOML file.",
+        shell_complete=completion.files,
+    )
     return file(quiet(verbose(function)))
 
 
@@ -82,6 +89,7 @@ def _setting_option(setting: Setting) -> t.Callable[[F], F]:
         multiple=setting.repeatable,
         metavar=setting.metavar,
         help=help_text,
+        shell_complete=completion.of_setting(setting),
     )
 
 
@@ -97,6 +105,7 @@ bind_key = option(
     metavar="KEY",
     multiple=True,
     help="Work on the database of this bind (repeatable), not on the default one.",
+    shell_complete=completion.bind_keys,
 )
 all_binds = option(
     "--all-binds", is_flag=True, help="Work on the default database and those of all binds, all or nothing."

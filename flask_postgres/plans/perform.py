@@ -87,6 +87,7 @@ def look(work: Work) -> Planned:
     """Build the plan from the facts as they are now, and change nothing; where the server cannot be asked
     at all, from assumptions, which ``facts.assumed`` states.
     """
+    work.release()
     try:
         with work.connector.admin() as admin:
             facts = facts_of(work, admin)

@@ -170,4 +170,4 @@ def _free(jobs: t.Sequence[Job]) -> None:
     """End our sessions from outside: a driver that waits in C sees no signal."""
     for job in jobs:
         with contextlib.suppress(FlaskPostgresError), job.run.connector.admin() as admin:
-            sessions.end_ours(admin, token=job.run.token)
+            sessions.end_ours(admin, token=job.run.token, made=tuple(job.run.made.values()))

@@ -86,6 +86,11 @@ class Guard:
         _entered.discard(self)
         self.restore()
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the signals that are handled now."""
+        return tuple(self._former)
+
     def restore(self) -> None:
         """Give the signals the handlers that they had."""
         for number, handler in self._former.items():
@@ -132,14 +137,27 @@ class Guard:
 
 
 _entered: weakref.WeakSet[Guard] = weakref.WeakSet()
+_masks: list[t.Any] = []
 
 
-def _forget_in_child() -> None:
-    """In a forked child signals mean what they meant before; the wake-up descriptor is its parent's."""
+def _before_fork() -> None:
+    """Let signals wait: the child must not write to its parent's wake-up descriptor."""
+    numbers = [number for guard in _entered for number in guard.numbers]
+    _masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, numbers))
+
+
+def _in_parent() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.pop())
+
+
+def _in_child() -> None:
+    """In a forked child signals mean what they meant before."""
     for guard in _entered:
-        guard.restore()
-        signal.set_wakeup_fd(-1)
+        if guard.numbers:
+            guard.restore()
+            signal.set_wakeup_fd(-1)
+    _in_parent()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

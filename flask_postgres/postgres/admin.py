@@ -176,7 +176,9 @@ class Connector:
             isolation_level="AUTOCOMMIT",
             connect_args=self._connect_args(uri),
             hide_parameters=True,
+            use_native_hstore=False,
         )
+        vars(engine.dialect).update(initialize=_initialize)
         try:
             connection = engine.connect()
             announced = _announced_pid(connection)
@@ -184,6 +186,10 @@ class Connector:
         except (OperationalError, InterfaceError) as error:
             raise self._explained(wanted, error) from error
         except DBAPIError as error:
+            if failures.sqlstate(error) is None:  # libpq itself: an option that it does not know
+                message = f'cannot connect to database "{dbname}": {failures.server_line(error)}.'
+                hint = "Check the query of the URI, and the app's connect_args."
+                raise errors.CannotConnect(message, hint=hint) from error
             raise failures.translate(error, doing=f'connect to database "{dbname}"') from error
         except ImportError as error:
             hint = "Run: pip install 'psycopg[binary]'"
@@ -191,9 +197,6 @@ class Connector:
         except (ArgumentError, TypeError, ValueError) as error:
             message = f"the URI and connect_args cannot be used with {uri.driver}: {error}."
             raise errors.CannotConnect(message) from error
-        except AssertionError as error:  # SQLAlchemy: a version text that it cannot read
-            message = f"the server does not tell a PostgreSQL version: {error}."
-            raise errors.Unsupported(message) from error
         return Session(connection, dbname, pooled=announced is not None and announced != pid)
 
     def _chosen(self, dbname: str) -> Session:
@@ -219,6 +222,16 @@ class Connector:
             return failures.translate(error, doing=f'connect to database "{uri.dbname}"')
         said = failures.server_line(error)
         return probe.explain(uri, said, timeout=min(5.0, self.connect_timeout))
+
+
+def _initialize(connection: Connection) -> None:
+    """Stand in for the dialect's own questions, four round trips, of which we need one answer.
+
+    That one, which a server tells by itself, is whether a backslash in a literal is a plain character.
+    """
+    info = connection.connection.driver_connection.info  # type: ignore[union-attr]
+    if info.parameter_status("standard_conforming_strings") == "off":
+        connection.exec_driver_sql("SET standard_conforming_strings TO on")
 
 
 def _announced_pid(connection: Connection) -> int | None:

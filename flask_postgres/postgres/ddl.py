@@ -121,6 +121,7 @@ def sql_text(statement: ExecutableDDLElement) -> str:
 
 
 _DISPLAY = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+_TEXT: t.Any = String()
 _LIST_PARAMETERS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
 _IDENTIFIER = re.compile(r'"((?:[^"]|"")*)"|([^\s,"]+)')
 
@@ -134,7 +135,8 @@ class _Compile(t.NamedTuple):
         return self.compiler.preparer.quote_identifier(identifier)
 
     def literal(self, text: str) -> str:
-        return self.compiler.sql_compiler.render_literal_value(text, String())
+        # Not by the compiler, which may double backslashes; in our sessions they are plain characters.
+        return str(_TEXT.literal_processor(self.compiler.dialect)(text))
 
     def role(self, role: str | None) -> str:
         return "PUBLIC" if role is None else self.name(role)

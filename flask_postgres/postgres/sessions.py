@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import typing as t
 
@@ -38,12 +39,17 @@ def end_all(
         sleep(0.02)
 
 
-def end_ours(admin: Session, *, token: str) -> None:
-    """End the other sessions of one command, wherever they are."""
+def end_ours(admin: Session, *, token: str, made: t.Sequence[int] = ()) -> None:
+    """End the other sessions of one command, wherever they are.
+
+    :param made: the numbers of databases that it is making: an app may name its sessions as it likes, but
+        nobody else has any business there yet.
+    """
     admin.rows(
         _END_OURS,
         ours=f"{APPLICATION} {token} %",
         apps=f"{APP_APPLICATION} {token} %",
+        made=json.dumps([*made]),
         doing="end this command's own sessions",
     )
 
@@ -53,9 +59,12 @@ SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_act
 WHERE a.datname = :dbname AND a.pid <> pg_catalog.pg_backend_pid()
   AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, '') <> 'parallel worker'
 """
-"""A role without ``pg_read_all_stats`` sees no backend_type of others; an autovacuum worker has no user."""
+"""Without ``pg_read_all_stats`` the backend_type of others is NULL; an autovacuum worker has no user."""
 
 _END_OURS = """
 SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
-WHERE (a.application_name LIKE :ours OR a.application_name LIKE :apps) AND a.pid <> pg_catalog.pg_backend_pid()
+WHERE a.pid <> pg_catalog.pg_backend_pid() AND (
+  a.application_name LIKE :ours OR a.application_name LIKE :apps
+  OR (a.usesysid IS NOT NULL
+      AND CAST(a.datid AS text) IN (SELECT json_array_elements_text(CAST(:made AS json)))))
 """

@@ -48,7 +48,7 @@ _TYPE_WORDS: t.Mapping[Kind, str] = {
     "uri": "PostgreSQL URI",
     "attribute": "`module:attribute`",
 }
-_HEADINGS: t.Mapping[Group, str] = {
+HEADINGS: t.Mapping[Group, str] = {
     "target": "Which database, and how to reach it",
     "guard": "What must not happen",
     "create": "How a new database is made",
@@ -93,7 +93,7 @@ def example_text() -> str:
         "# An editor with Taplo completes and checks this file, once it has the schema:",
         f"#     flask psql config --schema > {SCHEMA_FILE.as_posix()}",
     ]
-    for group, heading in _HEADINGS.items():
+    for group, heading in HEADINGS.items():
         lines += ["", "", f"## {heading}"]
         for setting in SETTINGS:
             if setting.group == group:
@@ -106,7 +106,7 @@ def readme_table() -> str:
     lines = ["| setting | type, default | flag | meaning |", "| --- | --- | --- | --- |"]
     for setting in SETTINGS:
         flags = ", ".join(f"`{flag}`" for flag in setting.flags)
-        cells = (f"`{setting.name}`", _type_and_default(setting), flags, _meaning(setting))
+        cells = (f"`{setting.name}`", type_and_default(setting), flags, meaning(setting))
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -136,7 +136,7 @@ def main(arguments: t.Sequence[str]) -> int:
 
 
 def _property(setting: Setting) -> dict[str, t.Any]:
-    declared: dict[str, t.Any] = {"description": _meaning(setting), **_KINDS[setting.kind]}
+    declared: dict[str, t.Any] = {"description": meaning(setting), **_KINDS[setting.kind]}
     if setting.choices:
         declared["anyOf"] = [{"enum": list(setting.choices)}, _EXPANDED]
     if setting.minimum is not None:
@@ -152,12 +152,13 @@ def _property(setting: Setting) -> dict[str, t.Any]:
 
 def _example(setting: Setting) -> list[str]:
     value = setting.default if setting.example is None else setting.example
-    described = f"{_meaning(setting)} Type: {_type_and_default(setting)}.".replace("`", "")
+    described = f"{meaning(setting)} Type: {type_and_default(setting)}.".replace("`", "")
     comment = textwrap.wrap(described, 98, initial_indent="# ", subsequent_indent="# ")
     return [*comment, f"#{setting.name} = {json.dumps(_plain(value))}"]
 
 
-def _type_and_default(setting: Setting) -> str:
+def type_and_default(setting: Setting) -> str:
+    """Return the type of a setting and its default, in Markdown."""
     words = ", ".join(setting.choices) if setting.choices else _TYPE_WORDS[setting.kind]
     if setting.unset is not None:
         return words
@@ -165,7 +166,8 @@ def _type_and_default(setting: Setting) -> str:
     return f"{words}; default `{default if isinstance(default, str) else json.dumps(default)}`"
 
 
-def _meaning(setting: Setting) -> str:
+def meaning(setting: Setting) -> str:
+    """Return what a setting means, and what is used where nothing sets it."""
     return f"{setting.help} When not set: {setting.unset}." if setting.unset else setting.help
 
 

@@ -231,7 +231,10 @@ class Settings:
         group="server",
         flags=("--server",),
         choices=t.get_args(ServerMode),
-        help="Whether to start an embedded server: when it is needed, with any binaries, or never.",
+        help=(
+            "When to start an embedded server; auto: where it is needed, "
+            "embedded: with any programs that are found, external: never."
+        ),
     )
     server_data_dir: Path | None = setting(
         kind="path",

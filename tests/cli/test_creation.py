@@ -142,7 +142,7 @@ def test_reset_carries_over(
 
 
 def test_reset_carries_the_owner(project: Project, server: Server, database: object, dbname: str) -> None:
-    if not server.execute("SELECT FROM pg_roles WHERE rolname = 'owning'"):
+    if not server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'owning'"):
         server.execute("CREATE ROLE owning")
         server.execute("GRANT owning TO app_dev")
     server.execute(f"ALTER DATABASE {dbname} OWNER TO owning")

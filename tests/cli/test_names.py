@@ -14,25 +14,15 @@ from ..project import Project
 from ..servers import Server
 from .looking import error, oid, pets, said
 
-NAMES = [
-    "my-app",
-    "MyApp",
-    "user",
-    "a b",
-    'qu"ote',
-    "it's",
-    "per%cent",
-    "100%s %(name)s",
-    "a:b",
-    "x;drop",
-    "back\\slash",
-    "tab\there",
-    "größe 数据",
-    "$1 {0}",
-    "--",
-    "n" * 63,
-    "ü" * 31,
-]
+NAMES = ["my-app", "MyApp", "user", "a b", 'qu"ote', "it's", "per%cent", "a:b", "x;drop", "tab\there", "größe 数据"]
+BOTH = ["100%s %(name)s", 'A :b-"c";--\'$1\\{0}é', "n" * 63, "ü" * 31]
+
+
+def by_driver() -> t.Iterator[tuple[str, str]]:
+    """Yield the plain ones with one driver or the other, and the worst with both."""
+    drivers = ("psycopg2", "psycopg")
+    yield from zip(NAMES, drivers * len(NAMES), strict=False)
+    yield from ((name, driver) for name in BOTH for driver in drivers)
 
 
 @pytest.fixture
@@ -44,9 +34,9 @@ def nothing_left(server: Server) -> t.Iterator[None]:
         server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "driver"), list(by_driver()))
 def test_through_its_whole_life(
-    project: Project, server: Server, nothing_left: None, driver: str, name: str
+    project: Project, server: Server, nothing_left: None, name: str, driver: str
 ) -> None:
     project.app(server.uri(name, driver))
     before = server.names()

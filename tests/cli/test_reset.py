@@ -15,7 +15,7 @@ FAILING = [
     ("import sys; sys.exit(0)", "sys.exit(0) (app.py:17)"),
     ("db.create_all()\ndb.session.execute(db.text('SELECT 1/0'))", "division by zero (app.py:18)"),
     ("raise KeyboardInterrupt", "stopped."),
-    ("db.create_all()\ndb.session.execute(db.text(\"SELECT pg_terminate_backend(pg_backend_pid())\"))", "app.py:18"),
+    ("db.create_all()\ndb.session.execute(db.text(\"SELECT pg_terminate_backend(pg_backend_pid())\"))", "(app.py:18)"),
 ]
 
 

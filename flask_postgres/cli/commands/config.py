@@ -13,7 +13,7 @@ from .. import options as opt
 @click.command("config", epilog="Example: flask psql config --only-changed")
 @opt.option("--show", is_flag=True, help="Show every setting; so does the bare command.")
 @opt.option("--only-changed", is_flag=True, help="Leave out the settings that have their default.")
-@opt.option("--json", "as_json", is_flag=True, help="Show them as JSON.")
+@opt.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @opt.option("--schema", is_flag=True, help="Print the JSON Schema of the TOML file.")
 @opt.option("--example", is_flag=True, help="Print an annotated TOML file.")
 @opt.setting_options(*(setting.name for setting in SETTINGS if setting.flags))

@@ -9,6 +9,7 @@ import typing as t
 import click
 
 from ..context import Invocation
+from ..group import Ordered
 from ..options import common_options, option, setting_options
 
 if t.TYPE_CHECKING:
@@ -17,7 +18,7 @@ if t.TYPE_CHECKING:
 _where = setting_options("target_database_uri", "server_data_dir")
 
 
-@click.group("server")
+@click.group("server", cls=Ordered, epilog="Example: flask psql server start")
 def command() -> None:
     """Start, stop or look at the embedded PostgreSQL server.
 
@@ -26,7 +27,7 @@ def command() -> None:
     """
 
 
-@command.command("start")
+@command.command("start", epilog="Example: flask psql server start --uri postgresql://localhost:5433/mydb")
 @setting_options("target_database_uri", "server", "server_data_dir", "server_bin_dir")
 @option(
     "--set-password",
@@ -35,7 +36,10 @@ def command() -> None:
 )
 @common_options
 def start(*, set_password: bool, **_flags: t.Any) -> None:
-    """Start the server on the address of the URI, and make the URI's role."""
+    """Start the server on the URI's address.
+
+    The URI's role is made, or given what it lacks. A server that runs already is left running.
+    """
     from ...embedded import service
 
     invocation = Invocation.current()
@@ -50,11 +54,11 @@ def start(*, set_password: bool, **_flags: t.Any) -> None:
     )
 
 
-@command.command("stop")
+@command.command("stop", epilog="Example: flask psql server stop")
 @_where
 @common_options
 def stop(**_flags: t.Any) -> None:
-    """Stop the server: sessions are ended, what they have committed stays."""
+    """Stop the server. Sessions are ended; what they have committed stays."""
     from ...embedded import service
 
     invocation = Invocation.current()
@@ -68,12 +72,15 @@ def stop(**_flags: t.Any) -> None:
         invocation.reporter.outcome(f"the embedded server on {_address(info)} was stopped")
 
 
-@command.command("status")
+@command.command("status", epilog="Example, in a script: flask psql server status --json")
 @_where
 @option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common_options
 def status(*, as_json: bool, **_flags: t.Any) -> None:
-    """Show address, version, data folder, pid and uptime of the server."""
+    """Show whether and where the server runs.
+
+    That is its address, version, data folder, pid and uptime.
+    """
     from ...embedded import service
 
     invocation = Invocation.current()
@@ -82,7 +89,7 @@ def status(*, as_json: bool, **_flags: t.Any) -> None:
     invocation.echo_data(json.dumps(info.as_json(), indent=2) if as_json else _as_text(info))
 
 
-@command.command("log")
+@command.command("log", epilog="Example: flask psql server log --lines 200")
 @_where
 @option(
     "-n",

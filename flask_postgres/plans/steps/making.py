@@ -227,31 +227,29 @@ class Finish(Step):
         final = Mark(State.PROTECTED).under(comment) if self.protect else comment
         limit = self.connection_limit
         limits = (ddl.ConnectionLimit(self.name, limit),) if limit is not None else ()
-        return (*limits, ddl.CommentOnDatabase(self.name, final))
+        # Changing the row keeps others from renaming or dropping the database until we are done.
+        hold = ddl.AllowConnections(self.name, True)
+        return (hold, *limits, ddl.CommentOnDatabase(self.name, final))
 
     def run(self, run: Run) -> None:
         doing = f'finish database "{self.name}"'
         with run.admin.transaction(doing=doing):
-            oid = run.made.get(self.name)
-            # Changing the row keeps others from renaming or dropping the database until we are done.
+            hold, *_ = self.statements()
             try:
-                run.admin.run(ddl.AllowConnections(self.name, True), doing=doing)
+                run.admin.run(hold, doing=doing)
             except DatabaseMissing as error:
                 raise lost_race(self.name) from error
-            found = expect(run.admin, self.name, oid or 0, token=self.token)
-            run.admin.run(*self._statements(found.comment), doing=doing)
+            found = expect(run.admin, self.name, run.made[self.name], token=self.token)
+            run.admin.run(*self._statements(found.comment)[1:], doing=doing)
         run.outcomes.extend(self.outcomes)
 
     def undo(self, run: Run) -> None:
         """Mark it again: with several databases, one that cannot finish takes all of them back."""
         found = look_up(run.admin, self.name)
-        if found is not None and made_here(run, self.name, found) and not found.bears(_UNFINISHED, self.token):
-            mark = Mark(_UNFINISHED, of=self.name, token=self.token)
+        if found is not None and made_here(run, self.name, found):
+            mark = Mark(State.UNFINISHED, of=self.name, token=self.token)
             run.admin.run(ddl.CommentOnDatabase(self.name, mark.under(found.comment)), doing="mark it again")
         run.outcomes.clear()
-
-
-_UNFINISHED = State.UNFINISHED
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

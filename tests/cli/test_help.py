@@ -1,0 +1,130 @@
+"""The group: help, typing errors, completion; and that nothing is loaded for them."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import click
+import pytest
+
+from flask_postgres.cli import COMMANDS, cli
+from flask_postgres.cli.group import SYNONYMS
+from flask_postgres.settings.schema import SETTINGS
+
+from ..project import Project
+
+WRITTEN = [name for name in COMMANDS if importlib.util.find_spec(f"flask_postgres.cli.commands.{name}")]
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Return the words of every command and subcommand."""
+    ctx = click.Context(cli)
+    found: list[tuple[str, ...]] = []
+    for name in WRITTEN:
+        command = cli.get_command(ctx, name)
+        found.append((name,))
+        found += [(name, sub) for sub in getattr(command, "commands", ())]
+    return found
+
+
+def parameters(words: tuple[str, ...]) -> list[click.Option]:
+    command: click.Command | None = cli
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), word)
+    assert command is not None
+    return [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+
+
+def test_every_command_of_the_table_is_there() -> None:
+    assert set(WRITTEN) == set(COMMANDS)
+
+
+def test_help_of_the_group(project: Project) -> None:
+    result = project.psql("--help")
+    assert result.code == 0
+    for name, listed in COMMANDS.items():
+        assert f"  {name} " in result.out
+        assert listed.help in result.out
+    assert result.err == ""
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_help_of_a_command(project: Project, words: tuple[str, ...]) -> None:
+    """Without an app, without a server: help is never refused."""
+    result = project.here(*words, "--help")
+    assert (result.code, result.err) == (0, "")
+    paragraph = result.out.split("\n\n")[1]
+    assert paragraph.strip(), "it says what it does"
+    if len(words) == 1 and words != ("server",):
+        assert "Example" in result.out
+        assert f"flask psql {words[0]}" in result.out
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_option_is_explained_and_no_variable_sets_it(words: tuple[str, ...]) -> None:
+    for option in parameters(words):
+        assert option.help, f"{words} {option.opts}"
+        assert not option.allow_from_autoenv, f"{words} {option.opts}"
+
+
+def test_options_mean_the_same_everywhere() -> None:
+    """One flag has one name and one help text, in every command that has it."""
+    told: dict[str, tuple[str | None, str | None]] = {}
+    for words in commands():
+        for option in parameters(words):
+            for flag in option.opts:
+                if (words, flag) != (("server", "log"), "-n"):  # lines, as in tail(1)
+                    known = told.setdefault(flag, (option.name, option.help))
+                    assert known == (option.name, option.help), f"{words} {flag}"
+    for setting in SETTINGS:
+        for flag in (part for flags in setting.flags for part in flags.split("/")[:1]):
+            assert told[flag][0] == setting.name
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [*SYNONYMS.items(), ("DROP", "drop"), ("craete", "create"), ("deletee", "drop"), ("statsu", "status")],
+)
+def test_typing_errors(project: Project, typed: str, meant: str) -> None:
+    result = project.here(typed, "--force")
+    assert result.code == 2
+    assert result.err.splitlines()[-1] == f'Error: No such command "{typed}". Did you mean "{meant}"?'
+
+
+def test_the_synonyms_people_try() -> None:
+    wanted = {
+        "delete": "drop", "remove": "drop", "initialize": "init", "seed": "init", "overwrite": "reset",
+        "recreate": "reset", "new": "create", "settings": "config",
+    }  # fmt: skip
+    assert SYNONYMS.items() >= wanted.items()
+    assert set(SYNONYMS.values()) <= set(COMMANDS)
+
+
+def test_nothing_near(project: Project) -> None:
+    assert project.here("xyzzy").err.endswith('No such command "xyzzy". See: flask psql --help\n')
+
+
+@pytest.mark.parametrize("arguments", [["create", "--no-such"], ["drop", "extra"], ["create", "--uri"], ["--nope"]])
+def test_wrong_usage(project: Project, arguments: list[str]) -> None:
+    result = project.here(*arguments)
+    assert result.code == 2
+    assert result.err.splitlines()[-1].startswith("Error: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("flask psql re", {"reset", "recover"}), ("flask psql drop --force", {"--force", "--force-disconnect"})],
+)
+def test_completion(project: Project, words: str, expected: set[str]) -> None:
+    """Click's own, with an app that cannot be imported and in an environment that is not allowed."""
+    project.write({"app.py": "raise SystemExit(7)\n"})
+    env = {
+        "_FLASK_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+        "FLASK_POSTGRES_CLI_DISALLOWED_ENVS": "production",
+    }
+    result = project.program("flask", env=env)
+    found = {line.partition(",")[2] for line in result.out.splitlines()}
+    assert found == expected, str(result)

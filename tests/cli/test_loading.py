@@ -1,0 +1,150 @@
+"""An app that cannot be loaded, or has no database, does not take the tool down with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..project import Project
+from ..servers import Server
+from .looking import error, full, oid, pets, said
+
+NOT_READ = (
+    "the app's config was not read: the app could not be loaded: "
+    "ModuleNotFoundError: No module named 'nowhere' (app.py:1)"
+)
+
+
+@pytest.fixture
+def broken(project: Project) -> Project:
+    return project.write({"app.py": "import nowhere\n"})
+
+
+def test_create_and_drop_with_a_uri(broken: Project, server: Server, dbname: str, driver: str) -> None:
+    uri = full(server.uri(dbname, driver))
+    assert said(broken.here("create", "--uri", uri)) == [NOT_READ, f'database "{dbname}" was created']
+    assert said(broken.here("drop", "-f", "--uri", uri)) == [NOT_READ, f'database "{dbname}" was deleted']
+
+
+@pytest.mark.parametrize("command", ["init", "setup", "reset"])
+def test_what_needs_the_app(broken: Project, server: Server, dbname: str, command: str) -> None:
+    result = broken.here(command, "--uri", full(server.uri(dbname)))
+    assert said(result) == [f"Error: {NOT_READ.partition('read: ')[2]}"]
+    assert result.code == 1
+    assert oid(server, dbname) is None
+
+
+@pytest.mark.parametrize("command", ["create", "drop", "protect"])
+def test_without_a_uri(broken: Project, command: str) -> None:
+    """One line, and the reason is told once."""
+    result = broken.psql(command) if command == "create" else broken.here(command)
+    assert said(result) == [f"Error: {NOT_READ.partition('read: ')[2]}"]
+
+
+def test_without_any_app(project: Project, server: Server, dbname: str) -> None:
+    result = project.psql("create", "--uri", full(server.uri(dbname)))
+    assert result.code == 0, str(result)
+    assert "Could not locate a Flask application" in result.err
+    assert said(result)[-1] == f'database "{dbname}" was created'
+
+
+def test_an_app_without_a_database(project: Project, server: Server, dbname: str) -> None:
+    project.write({"app.py": "from flask import Flask\napp = Flask(__name__)\n"})
+    assert error(project.here("create"), code=2).startswith("no database is named (looked at --uri,")
+    uri = full(server.uri(dbname))
+    message = 'the app "app" has no Flask-SQLAlchemy instance (its extensions: none).'
+    for command in ("init", "setup"):
+        assert message in error(project.here(command, "--uri", uri))
+    assert oid(server, dbname) is None
+    assert project.here("create", "--uri", uri).code == 0
+
+
+def test_an_app_factory(project: Project, server: Server, dbname: str) -> None:
+    project.write(
+        {
+            "app.py": f"""
+                from flask import Flask
+                from flask_sqlalchemy import SQLAlchemy
+                from flask_postgres import init_db_callback
+
+                db = SQLAlchemy()
+
+                class Pet(db.Model):
+                    id = db.Column(db.Integer, primary_key=True)
+                    name = db.Column(db.Text)
+
+                @init_db_callback
+                def init_db(db):
+                    db.create_all(); db.session.add(Pet(name="Fido")); db.session.commit()
+
+                def create_app():
+                    app = Flask(__name__)
+                    app.config["SQLALCHEMY_DATABASE_URI"] = {full(server.uri(dbname))!r}
+                    db.init_app(app)
+                    return app
+            """
+        }
+    )
+    assert project.here("setup").code == 0
+    assert project.here("reset", "-f").code == 0
+    assert pets(server, dbname) == ["Fido"]
+
+
+CONNECTS = """
+    from flask import Flask
+    from flask_sqlalchemy import SQLAlchemy
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = {uri!r}
+    db = SQLAlchemy(app)
+
+    class Pet(db.Model):
+        id = db.Column(db.Integer, primary_key=True)
+        name = db.Column(db.Text)
+
+    with app.app_context():
+        db.create_all()
+"""
+
+
+@pytest.mark.parametrize("command", ["create", "setup"])
+def test_an_app_that_connects_while_it_is_imported(
+    project: Project, server: Server, dbname: str, driver: str, command: str
+) -> None:
+    project.write({"app.py": CONNECTS.format(uri=full(server.uri(dbname, driver)))})
+    result = project.here(command)
+    assert result.code == 0, str(result)
+    assert said(result)[0] == f'database "{dbname}" was created'
+    assert pets(server, dbname) == []
+    for arguments in (["reset", "-f"], ["drop", "-f"]):
+        assert project.here(*arguments).code == 0
+
+
+def test_the_other_commands_give_its_line(project: Project, server: Server, dbname: str) -> None:
+    project.write({"app.py": CONNECTS.format(uri=full(server.uri(dbname)))})
+    for arguments in (["init"], ["drop", "-f"], ["reset", "-f"]):
+        message = error(project.here(*arguments))
+        assert message.startswith("the app connects to its database while it is imported, and that failed (app.py:")
+    assert oid(server, dbname) is None
+
+
+def test_an_import_makes_nothing_where_the_guard_is_closed(project: Project, server: Server, dbname: str) -> None:
+    project.write({"app.py": CONNECTS.format(uri=full(server.uri(dbname)))})
+    result = project.here("setup", env={"FLASK_POSTGRES_CLI_DISALLOWED_ENVS": "production"})
+    assert result.code == 1
+    assert oid(server, dbname) is None
+
+
+def test_a_dry_run_makes_nothing_for_an_import(project: Project, server: Server, dbname: str) -> None:
+    project.write({"app.py": CONNECTS.format(uri=full(server.uri(dbname)))})
+    for command in ("create", "setup"):
+        project.here(command, "--dry-run")
+        assert oid(server, dbname) is None
+
+
+def test_broken_toml_breaks_nothing_else(project: Project, server: Server, dbname: str) -> None:
+    project.app(server.uri(dbname)).write({"flask_postgres.toml": "owner = \n"})
+    message = error(project.here("create"), code=2)
+    assert "flask_postgres.toml:1:" in message
+    for arguments in (["--help"], ["routes"]):
+        result = project.run(*arguments)
+        assert (result.code, result.err) == (0, ""), str(result)
+    assert project.here("--help").code == 0

@@ -1,0 +1,148 @@
+"""The cells of the kill matrix: every point of every plan, and every cause.
+
+The points come from the plans themselves, which are data: a new step, or a new statement of one, joins
+the matrix by itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import typing as t
+
+from flask_postgres.plans.build import Request, build
+from flask_postgres.plans.steps import Initialize, Step
+from flask_postgres.postgres import ddl
+from flask_postgres.postgres.facts import Database, Facts, Parameter
+from flask_postgres.postgres.marks import Mark, State
+
+FULL = os.environ.get("FLASK_POSTGRES_MATRIX") == "full"
+CAUSES = ("SIGINT", "SIGTERM", "SIGKILL", "cut", "stop")
+BLOCKABLE = (ddl.CreateDatabase, ddl.DropDatabase, ddl.RenameDatabase, ddl.CommentOnDatabase)
+"""Statements that a lock, or a checkpointer that sleeps, can keep in the middle."""
+
+OLD = Database(
+    name="target",
+    oid=1,
+    owner="app_dev",
+    comment="kept",
+    connection_limit=7,
+    parameters=(Parameter("work_mem", "5MB"),),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """A command in a situation.
+
+    :param arguments: those of ``flask psql``.
+    :param old: whether there is a database already.
+    :param unfinished: whether a killed command has left one unfinished.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    request: Request
+    old: bool = True
+    unfinished: bool = False
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of its plan."""
+        target = OLD if self.old else None
+        if self.unfinished:
+            target = Database(name="target", oid=1, mark=Mark(State.UNFINISHED, "target", "12345678"))
+        facts = Facts(target=target, template=Database(name="template1", is_template=True))
+        return build(self.request, facts, token="0a0b0c0d").steps
+
+
+def _request(command: t.Any, **options: t.Any) -> Request:
+    return Request(command=command, dbname="target", **options)
+
+
+SCENARIOS = (
+    Scenario("reset", ("reset", "-f", "-fd"), _request("reset", force_disconnect=True)),
+    Scenario("setup", ("setup",), _request("setup"), old=False),
+    Scenario("overwrite", ("create", "-o", "-f"), _request("create", overwrite=True)),
+    Scenario("again", ("setup",), _request("setup"), old=False, unfinished=True),
+    Scenario("drop", ("drop", "-f"), _request("drop")),
+    Scenario("politely", ("reset", "-f"), _request("reset")),
+    Scenario(
+        "replaced", ("setup", "-o", "-f", "-fd"), _request("setup", overwrite=True, force_disconnect=True)
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One case of the matrix.
+
+    :param step: its number in the plan.
+    :param statement: the one in the middle of which it happens; 0 for a point between statements.
+    """
+
+    scenario: Scenario
+    step: int
+    name: str
+    moment: str
+    cause: str
+    driver: str
+    statement: int = 0
+
+    def __str__(self) -> str:
+        return "-".join((self.scenario.name, self.name, self.moment.replace(" ", ""), self.cause, self.driver))
+
+    @property
+    def sends(self) -> ddl.ExecutableDDLElement:
+        """The statement in the middle of which it happens."""
+        return self.scenario.steps[self.step - 1].statements()[self.statement - 1]
+
+    @property
+    def late(self) -> bool:
+        """Whether the point of no return may lie behind."""
+        names = [type(step).__name__ for step in self.scenario.steps]
+        last = names.index("Finish") if "Finish" in names else len(names) - 1
+        return self.step - 1 >= last
+
+
+def points(scenario: Scenario) -> t.Iterator[tuple[int, str, str, int]]:
+    """Yield every point of a plan: the step's number and name, the moment, and the statement if within one."""
+    for number, step in enumerate(scenario.steps, 1):
+        name = type(step).__name__
+        yield number, name, "before", 0
+        if isinstance(step, Initialize):
+            yield number, name, "during", 0
+        for count, statement in enumerate(step.statements(), 1):
+            if isinstance(statement, BLOCKABLE):
+                yield number, name, f"within {count}", count
+            yield number, name, f"statement {count}", 0
+        yield number, name, "after", 0
+
+
+def cells() -> list[Cell]:
+    """Return the cells to run: all of them, or each point of the main plans with one of the causes."""
+    drivers = itertools.cycle(("psycopg2", "psycopg"))
+    if FULL:
+        return [
+            Cell(scenario, number, name, moment, cause, driver, statement)
+            for scenario in SCENARIOS
+            for number, name, moment, statement in points(scenario)
+            for cause in CAUSES
+            for driver in ("psycopg2", "psycopg")
+        ]
+    causes = itertools.cycle(CAUSES[:4])
+    chosen = []
+    for scenario, stride in zip(SCENARIOS, (2, 4, 6, 7, 2), strict=False):
+        for number, name, moment, statement in itertools.islice(points(scenario), stride // 2, None, stride):
+            chosen.append(
+                Cell(scenario, number, name, moment, next(causes), next(drivers), statement)
+            )
+        next(causes)
+    reset = SCENARIOS[0]
+    chosen += [
+        Cell(reset, number, name, moment, "stop", "psycopg", statement)
+        for number, name, moment, statement in points(reset)
+        if (name, moment) in (("Swap", "statement 2"), ("Discard", "within 1"))
+    ]
+    return chosen

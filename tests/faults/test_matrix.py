@@ -1,0 +1,156 @@
+"""The kill matrix: whatever happens, and wherever, nothing is lost, and nothing is left unannounced."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from flask_postgres.postgres import ddl, marks
+
+from ..project import Result
+from ..servers import wait_until
+from .cells import SCENARIOS, Cell, Scenario, cells, points
+from .nursery import Child
+from .world import NEW_ROWS, OLD_ROWS, State, World, settled
+
+
+@pytest.mark.parametrize("cell", cells(), ids=str)
+def test_cell(world: World, cell: Cell) -> None:
+    world.app(driver=cell.driver)
+    old = _prepare(world, cell.scenario)
+    result = _happen(world, cell)
+    settled(world, "the server, and nobody at work", world.nobody_at_work)
+    _check(world, cell, result, old)
+    world.mend()
+    again = world.run("reset", "-f")
+    assert again.code == 0, str(again)
+    assert world.rows() == NEW_ROWS
+    assert world.names() == {world.dbname}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_the_matrix_knows_every_point(world: World, scenario: Scenario) -> None:
+    """What really happens, step by step, is what the plan says."""
+    world.app()
+    _prepare(world, scenario)
+    result = world.run(*scenario.arguments, fault={"step": 99, "moment": "never", "cause": "SIGKILL"})
+    assert result.code == 0, str(result)
+    passed = (world.folder / "passed").read_text().splitlines()
+    really = [line for line in passed if line[0].isdigit() and "sending" not in line]
+    assert really == [f"{number} {moment}" for number, _, moment, within in points(scenario) if not within]
+
+
+def _prepare(world: World, scenario: Scenario) -> State | None:
+    """Bring about the situation, and return the state of the old database."""
+    if scenario.unfinished:
+        killed = world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
+        assert killed.code == -signal.SIGKILL, str(killed)
+        settled(world, "nobody at work", world.nobody_at_work)
+    return world.old_database() if scenario.old else None
+
+
+def _happen(world: World, cell: Cell) -> Result:
+    moment = f"sending {cell.statement}" if cell.statement else cell.moment
+    paused = cell.statement or cell.cause == "stop"
+    fault = {"step": cell.step, "moment": moment, "cause": "pause" if paused else cell.cause}
+    child = world.start(*cell.scenario.arguments, fault=fault)
+    if paused:
+        wait_until(lambda: child.reached, what=f"the point {cell}")
+    if cell.statement:
+        _within(world, cell, child)
+    elif paused:
+        world.restart()
+        child.go_on()
+    result = child.finish()
+    assert child.reached
+    return result
+
+
+def _within(world: World, cell: Cell, child: Child) -> None:
+    """Let it happen in the middle of a statement."""
+    with world.kept_in_the_middle(cell.sends, _names(world, cell)):
+        child.go_on()
+        wait_until(lambda: world.backend() is not None, what=f"the middle of {ddl.sql_text(cell.sends)}")
+        backend = world.backend()
+        assert backend is not None
+        if cell.cause == "cut":
+            world.cluster.execute("SELECT pg_terminate_backend(%s)", backend)
+        elif cell.cause == "stop" and isinstance(cell.sends, ddl.DropDatabase):
+            os.kill(backend, signal.SIGKILL)  # the server takes that for a crash, and starts anew
+        elif cell.cause == "stop":
+            world.restart()
+        else:
+            os.kill(child.pid, signal.Signals[cell.cause])
+            _wait_a_little(world, backend)
+
+
+def _wait_a_little(world: World, backend: int) -> None:
+    """Give the command the time to react, and to free itself from a driver that waits in C."""
+    try:
+        wait_until(lambda: world.backend() != backend, what="a reaction", timeout=2.5)
+    except TimeoutError:
+        pass  # it does not react before the statement has ended, and need not
+
+
+def _names(world: World, cell: Cell) -> dict[str, str]:
+    """Return the real names of what the cell's plan calls by the names of its example."""
+    found = {"target": world.dbname}
+    for name in world.names() - {world.dbname}:
+        if marks.is_new(name):
+            found["target~new~0a0b0c0d"] = name
+        else:
+            found["target~old~0a0b0c0d"] = name
+    # Within one transaction the new name is not to be seen yet.
+    found.setdefault("target~old~0a0b0c0d", world.dbname)
+    return found
+
+
+def _check(world: World, cell: Cell, result: Result, old: State | None) -> None:
+    status = world.announced()
+    state = world.state()
+    killed = cell.cause == "SIGKILL"
+    if result.code == 0:
+        _check_done(world, cell, result)
+    elif cell.late and state is not None and _is_new(world, cell, state):
+        assert killed, f"complete, but not said to be: {result}"
+    elif cell.scenario.name == "drop":
+        assert state is None or state == old or any(item.kind == "invalid" for item in status.leftovers)
+    elif killed and old is not None:
+        _check_recoverable(world, old)
+    elif old is not None:
+        told = "flask psql recover" in result.all and cell.cause == "stop"
+        assert told or (state == old and world.names() == {world.dbname}), f"{state} instead of {old}\n{result}"
+        if told:
+            _check_recoverable(world, old)
+        assert world.rows() == OLD_ROWS
+    elif not killed and cell.cause != "stop" and cell.name != "RemoveLeftover":
+        assert world.names() == set(), str(result)
+
+
+def _check_done(world: World, cell: Cell, result: Result) -> None:
+    state = world.state()
+    if cell.scenario.name == "drop":
+        assert state is None
+        return
+    assert state is not None
+    assert _is_new(world, cell, state)
+    assert "was created" in result.err
+    left = world.names() - {world.dbname}
+    assert not left or "recover --discard" in result.err, str(result)
+
+
+def _is_new(world: World, cell: Cell, state: State) -> bool:
+    if not state.open or "flask-postgres" in (state.comment or "") or state.limit == -2:
+        return False
+    return world.rows() == (NEW_ROWS if cell.scenario.request.initializes else None)
+
+
+def _check_recoverable(world: World, old: State) -> None:
+    """Make sure that the old database is there, or that ``recover`` brings it back as it was."""
+    if world.state() != old:
+        recovered = world.run("recover", "--force")
+        assert recovered.code == 0, str(recovered)
+    assert world.state() == old
+    assert world.rows() == OLD_ROWS

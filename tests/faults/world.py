@@ -1,0 +1,219 @@
+"""One target of the fault tests: how it is prepared, what is done to it, and what must hold afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shlex
+import signal
+import textwrap
+import time
+import typing as t
+
+import psycopg
+from psycopg import sql
+
+from flask_postgres import PostgresUri
+from flask_postgres.postgres import ddl
+from flask_postgres.postgres.admin import Connector
+from flask_postgres.postgres.status import Status, look
+
+from ..project import Result
+from ..servers import PASSWORD, ROLE, Server, wait_until
+from .nursery import Child, Nursery
+
+APP = """
+    from flask import Flask
+    from flask_sqlalchemy import SQLAlchemy
+    from flask_postgres import init_db_callback
+
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = {uri!r}
+    db = SQLAlchemy(app)
+
+    class Pet(db.Model):
+        id = db.Column(db.Integer, primary_key=True)
+        name = db.Column(db.Text)
+
+    @init_db_callback
+    def init_db(app, db):
+        {callback}
+"""
+
+SEED = """
+    from tests.faults import points
+    db.create_all()
+    db.session.add(Pet(name="new"))
+    db.session.commit()
+    points.in_callback()
+    db.session.add(Pet(name="complete"))
+    db.session.commit()
+"""
+
+OLD_ROWS, NEW_ROWS = ["old"], ["complete", "new"]
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What the catalogue says of one database."""
+
+    oid: int
+    owner: str
+    limit: int
+    open: bool
+    comment: str | None
+    settings: list[str] | None
+
+
+class World:
+    """One target."""
+
+    def __init__(self, cluster: Server, nursery: Nursery, dbname: str, folder: pathlib.Path) -> None:
+        self.cluster = cluster
+        self.nursery = nursery
+        self.dbname = dbname
+        self.folder = folder
+        self.uri = cluster.uri(dbname)
+
+    # What it is made of
+
+    def app(self, *, driver: str = "psycopg", callback: str = SEED, user: str = ROLE) -> None:
+        """Write the app."""
+        uri = self.cluster.uri(self.dbname, driver, user=user, password=PASSWORD)
+        body = textwrap.dedent(callback).strip().replace("\n", "\n" + " " * 8)
+        text = APP.format(uri=uri.render(hide_password=False), callback=body)
+        (self.folder / "app.py").write_text(textwrap.dedent(text))
+
+    def old_database(self, *, owner: str = ROLE) -> State:
+        """Make the database that must not be lost."""
+        self.sql("CREATE DATABASE {} OWNER {} CONNECTION LIMIT 7", self.dbname, owner)
+        self.sql("COMMENT ON DATABASE {} IS 'kept'", self.dbname)
+        self.sql("ALTER DATABASE {} SET work_mem = '5MB'", self.dbname)
+        with self.cluster.connect(self.dbname) as connection:
+            connection.execute("CREATE TABLE pet (id serial, name text)")
+            connection.execute("INSERT INTO pet (name) VALUES ('old')")
+            connection.execute(sql.SQL("ALTER TABLE pet OWNER TO {}").format(sql.Identifier(owner)))
+        state = self.state()
+        assert state is not None
+        return state
+
+    def sql(self, statement: str, *names: str) -> list[t.Any]:
+        """Run a statement as the superuser; ``{}`` are names."""
+        return self.cluster.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+    # What is done
+
+    def start(self, *arguments: str, fault: dict[str, t.Any] | None = None, **options: t.Any) -> Child:
+        if fault is not None:
+            dsn = self.cluster.superuser_uri().render(hide_password=False)
+            fault = {**fault, "dsn": dsn.replace("+psycopg", "")}
+        return self.nursery.start(self.folder, *arguments, fault=fault, **options)
+
+    def run(self, *arguments: str, **options: t.Any) -> Result:
+        return self.start(*arguments, **options).finish()
+
+    def restart(self) -> None:
+        """Stop the server as a power cut would, and start it again."""
+        self.cluster.stop("immediate")
+        self.cluster.start(autovacuum="off", max_prepared_transactions="5")
+
+    @contextlib.contextmanager
+    def kept_in_the_middle(self, statement: ddl.ExecutableDDLElement, names: t.Mapping[str, str]) -> t.Iterator[None]:
+        """Let a statement begin but not end."""
+        if isinstance(statement, ddl.DropDatabase):
+            with self._checkpointer_asleep():
+                yield
+            return
+        name = "template1" if isinstance(statement, ddl.CreateDatabase) else names[statement.name]  # type: ignore[attr-defined]
+        with contextlib.suppress(psycopg.OperationalError), self.cluster.connect() as connection:  # the server stops
+            connection.execute("BEGIN")
+            connection.execute(sql.SQL("COMMENT ON DATABASE {} IS 'locked'").format(sql.Identifier(name)))
+            yield
+            connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def _checkpointer_asleep(self) -> t.Iterator[None]:
+        """A DROP has marked the database as invalid when it asks for a checkpoint."""
+        query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
+        ((pid,),) = self.cluster.execute(query)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def backend(self, *, waiting: bool = True) -> int | None:
+        """Return the server process that works for our command, when it is in the middle of something."""
+        query = """
+            SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'flask-postgres %%'
+            AND state = 'active' AND wait_event_type IN ('Lock', 'IPC') AND position(%s in application_name) > 0
+        """
+        rows = self.cluster.execute(query, self.dbname)
+        return int(rows[0][0]) if rows else None
+
+    def nobody_at_work(self) -> bool:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'flask-postgres%'"
+        return self.cluster.execute(query)[0][0] == 0
+
+    # What must hold
+
+    def state(self, name: str | None = None) -> State | None:
+        rows = self.cluster.execute(
+            "SELECT d.oid, pg_get_userbyid(datdba), datconnlimit, datallowconn, shobj_description(d.oid, 'pg_database'),"
+            " (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0)"
+            " FROM pg_database d WHERE datname = %s",
+            name or self.dbname,
+        )
+        return State(*rows[0]) if rows else None
+
+    def rows(self) -> list[str] | None:
+        """Return the pets of the target; None when there is no such table."""
+        with self.cluster.connect(self.dbname) as connection:
+            if connection.execute("SELECT to_regclass('pet')").fetchone() == (None,):
+                return None
+            return [name for (name,) in connection.execute("SELECT name FROM pet ORDER BY name")]
+
+    def names(self) -> set[str]:
+        """Return every database that has to do with the target."""
+        return {name for name in self.cluster.names() if name.startswith(self.dbname)}
+
+    def status(self) -> Status:
+        return look(Connector(uri=self.uri))
+
+    def announced(self) -> Status:
+        """Make sure that every leftover, and every closed database, is announced."""
+        status = self.status()
+        told = {item.name for item in status.leftovers}
+        assert self.names() - {self.dbname} <= told, f"not announced: {self.names()}, told: {told}"
+        state = self.state()
+        if state is not None and (not state.open or "flask-postgres" in (state.comment or "")):
+            assert self.dbname in told, f"{state} is not announced"
+        return status
+
+    def mend(self) -> list[str]:
+        """Do what the leftovers' announcements say, until there are none."""
+        done = []
+        while leftovers := self.announced().leftovers:
+            command = leftovers[0].mend
+            assert len(done) < 6, (done, leftovers)
+            extra = ["--force"] if "setup" not in command else []
+            result = self.run(*shlex.split(command)[2:], *extra)
+            assert result.code == 0, f"{command}: {result}"
+            done.append(command)
+        return done
+
+
+def settled(world: World, what: str, condition: t.Callable[[], bool], *, timeout: float = 20) -> None:
+    """Wait for something, with patience for a server that starts again."""
+
+    def asked() -> bool:
+        try:
+            return condition()
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+            return False
+
+    wait_until(asked, what=what, timeout=timeout)

@@ -1,0 +1,269 @@
+"""Plans are pure: from a request and supplied facts to a list of steps, without a server."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+
+from flask_postgres.errors import AtWork, DatabaseMissing, Refused, ServerError
+from flask_postgres.plans.build import Command, Plan, Request, build
+from flask_postgres.plans.steps import Finish, MakeUnfinished, Step, Swap
+from flask_postgres.postgres.capabilities import Capabilities, from_answers
+from flask_postgres.postgres.ddl import sql_text
+from flask_postgres.postgres.facts import INVALID, Database, Facts, Grant, OtherSession, Parameter, Role
+from flask_postgres.postgres.marks import Mark, State, name_for_new, name_for_old
+
+TOKEN = "0badcafe"
+ROLE = Role(name="me")
+SHOP = Database(name="shop", oid=7, owner="me")
+OTHER = OtherSession(pid=1, user="ann", application="psql", address=None)
+CITUS = OtherSession(pid=2, user="me", application="Citus Maintenance Daemon: 1/2", address=None, citus=True)
+
+
+def facts(target: Database | None = None, *relatives: Database, **more: t.Any) -> Facts:
+    return Facts(role=more.pop("role", ROLE), target=target, relatives=relatives, **more)
+
+
+def plan(command: Command, known: Facts, **request: t.Any) -> Plan:
+    return build(Request(command=command, dbname="shop", how="x", **request), known, token=TOKEN)
+
+
+def names(made: Plan) -> list[str]:
+    return [type(step).__name__ for step in made.steps]
+
+
+def step(made: Plan, kind: type[Step]) -> t.Any:
+    (found,) = [one for one in made.steps if type(one) is kind]
+    return found
+
+
+def marked(state: State, *, alive: bool = False, name: str = "shop", **more: t.Any) -> Database:
+    mark = Mark(state, of="shop", token="11111111")
+    return dataclasses.replace(SHOP, name=name, mark=mark, maker_alive=alive, **more)
+
+
+MAKING = ["MakeUnfinished", "Publish", "Initialize", "Finish"]
+RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
+
+
+@pytest.mark.parametrize(
+    ("command", "target", "request_", "expected", "outcome"),
+    [
+        ("create", None, {}, ["CreateDatabase"], None),
+        ("create", None, {"protect": True}, ["CreateDatabase", "Protect"], None),
+        ("create", None, {"extensions": ("a",)}, ["MakeUnfinished", "InstallExtensions", "Publish", "Finish"], None),
+        ("create", SHOP, {}, [], 'database "shop" already exists'),
+        ("create", SHOP, {"overwrite": True}, ["MakeUnfinished", "Swap", "Finish", "Discard"], None),
+        ("setup", None, {}, MAKING, None),
+        ("setup", None, {"if_missing": True}, MAKING, None),
+        ("setup", SHOP, {}, ["Initialize"], 'database "shop" already exists'),
+        ("setup", SHOP, {"if_missing": True}, [], 'database "shop" already exists'),
+        ("setup", SHOP, {"overwrite": True}, RESETTING, None),
+        ("init", SHOP, {}, ["Initialize"], None),
+        ("drop", None, {}, [], 'database "shop" does not exist'),
+        ("drop", SHOP, {}, ["DropDatabase"], None),
+        ("reset", None, {}, MAKING, None),
+        ("reset", SHOP, {}, RESETTING, None),
+        ("reset", SHOP, {"force_disconnect": True}, ["MakeUnfinished", "CloseToOthers", *RESETTING[1:]], None),
+        ("reset", SHOP, {"extensions": ("a",)}, ["MakeUnfinished", "InstallExtensions", *RESETTING[1:]], None),
+    ],
+)
+def test_plans(
+    command: Command,
+    target: Database | None,
+    request_: dict[str, t.Any],
+    expected: list[str],
+    outcome: str | None,
+) -> None:
+    made = plan(command, facts(target), **request_)
+    assert (names(made), made.outcome) == (expected, outcome)
+    takes_away = target is not None and (command in ("drop", "reset") or bool(request_.get("overwrite")))
+    assert made.destroys == (target if takes_away else None)
+
+
+def test_the_steps_keep_their_phases() -> None:
+    """Over many databases all of one phase come before any of the next, so the order must be theirs."""
+    for known in (facts(), facts(SHOP)):
+        for command in t.get_args(Command)[:5]:
+            if (command, known.target) != ("init", None):
+                phases = [one.phase for one in plan(command, known).steps]
+                assert phases == sorted(phases)
+
+
+def test_nothing_is_dropped_before_the_new_one_is_complete() -> None:
+    made = plan("reset", facts(SHOP), extensions=("a",), force_disconnect=True, protect=True)
+    dropping = [index for index, one in enumerate(made.steps) if any("DROP" in sql_text(s) for s in one.statements())]
+    assert dropping == [len(made.steps) - 1]
+    assert made.steps[-1].final
+    assert isinstance(made.steps[-2], Finish)
+
+
+def test_init_of_nothing() -> None:
+    with pytest.raises(DatabaseMissing, match="flask psql setup"):
+        plan("init", facts())
+
+
+# What interrupted commands have left
+
+
+@pytest.mark.parametrize("command", ["create", "setup", "reset"])
+def test_an_abandoned_target_is_removed_and_redone(command: Command) -> None:
+    made = plan(command, facts(marked(State.UNFINISHED)))
+    assert names(made)[0] == "RemoveLeftover"
+    assert names(made)[1:] == (["CreateDatabase"] if command == "create" else MAKING)
+    assert made.destroys is None, "nothing in it was ever complete, so nobody is asked"
+
+
+def test_an_abandoned_target_is_not_initialized() -> None:
+    with pytest.raises(Refused, match="not complete"):
+        plan("init", facts(marked(State.UNFINISHED)))
+
+
+@pytest.mark.parametrize("command", ["create", "setup", "reset", "drop"])
+@pytest.mark.parametrize("state", [State.UNFINISHED, State.BLOCKED])
+def test_a_target_that_somebody_works_on(command: Command, state: State) -> None:
+    with pytest.raises(AtWork, match="another command is at work"):
+        plan(command, facts(marked(state, alive=True)))
+
+
+@pytest.mark.parametrize("command", ["create", "setup", "reset", "init"])
+def test_a_blocked_target(command: Command) -> None:
+    with pytest.raises(Refused, match="flask psql recover"):
+        plan(command, facts(marked(State.BLOCKED)))
+
+
+@pytest.mark.parametrize("command", ["create", "setup", "reset"])
+@pytest.mark.parametrize("target", [None, marked(State.UNFINISHED)])
+def test_a_former_database_is_never_forgotten(command: Command, target: Database | None) -> None:
+    aside = marked(State.ASIDE, name=name_for_old("shop", "11111111"))
+    with pytest.raises(Refused, match="flask psql recover, or drop it: flask psql recover --discard"):
+        plan(command, facts(target, aside))
+
+
+def test_beginnings_of_others_are_cleared_away() -> None:
+    new = dataclasses.replace(SHOP, name=name_for_new("shop", "11111111"), mark=None)
+    foreign = dataclasses.replace(new, name=name_for_new("shop", "22222222"), owned=False)
+    alive = dataclasses.replace(new, name=name_for_new("shop", "33333333"), maker_alive=True)
+    made = plan("reset", facts(SHOP, new, foreign, alive))
+    assert names(made) == ["RemoveLeftover", *RESETTING]
+    assert new.name in made.steps[0].describe()
+
+
+@pytest.mark.parametrize("command", ["create", "setup", "init"])
+def test_an_invalid_database(command: Command) -> None:
+    """PostgreSQL lets nobody in any more, and it can only be dropped."""
+    with pytest.raises(ServerError, match="flask psql drop"):
+        plan(command, facts(dataclasses.replace(SHOP, connection_limit=INVALID)))
+
+
+def test_an_invalid_database_cannot_be_swapped() -> None:
+    made = plan("reset", facts(dataclasses.replace(SHOP, connection_limit=INVALID)))
+    assert names(made)[:2] == ["DropDatabase", "CreateDatabase"]
+    assert "can't be undone here" in made.notes[0]
+
+
+# What is carried over
+
+
+def test_what_the_new_one_gets() -> None:
+    old = dataclasses.replace(
+        SHOP,
+        owner="owning",
+        tablespace="fast",
+        connection_limit=5,
+        comment="mine",
+        grants=(Grant("CONNECT", "ann", True), Grant("CREATE", "owning")),
+        parameters=(Parameter("work_mem", "5MB"), Parameter("log_statement", "all"), Parameter("x", "1", "ann")),
+    )
+    made = plan("reset", facts(old, superuser_only=("log_statement",)))
+    sql = [sql_text(statement) for one in made.steps for statement in one.statements()]
+    new = f'"{name_for_new("shop", TOKEN)}"'
+    assert sql[0] == f'CREATE DATABASE {new} OWNER = "owning" TABLESPACE = "fast"'
+    assert sql[1].startswith(f"COMMENT ON DATABASE {new} IS 'mine\n[flask-postgres:unfinished")
+    assert sql[2:5] == [
+        f"REVOKE ALL ON DATABASE {new} FROM PUBLIC",
+        f'GRANT CONNECT ON DATABASE {new} TO "ann" WITH GRANT OPTION',
+        f"ALTER DATABASE {new} SET \"work_mem\" TO '5MB'",
+    ]
+    assert 'ALTER DATABASE "shop" WITH CONNECTION LIMIT 5' in sql
+    assert "COMMENT ON DATABASE \"shop\" IS 'mine'" in sql
+    assert [note.partition(" will be")[0] for note in made.notes] == [
+        "the setting log_statement in this database",
+        'the setting x of the role "ann" in this database',
+    ]
+
+
+def test_a_superuser_carries_all() -> None:
+    parameters = (Parameter("log_statement", "all"), Parameter("x", "1", "ann"))
+    old = dataclasses.replace(SHOP, parameters=parameters)
+    known = facts(old, role=Role(name="root", superuser=True), superuser_only=("log_statement",))
+    made = plan("reset", known)
+    assert step(made, MakeUnfinished).parameters == parameters
+    assert made.notes == ()
+
+
+def test_settings_beat_the_old_database() -> None:
+    old = dataclasses.replace(SHOP, owner="owning", connection_limit=5)
+    made = plan("reset", facts(old), clauses={"owner": "new", "connection_limit": 9})
+    assert step(made, MakeUnfinished).clauses["owner"] == "new"
+    assert step(made, Finish).connection_limit == 9
+    made = plan("reset", facts(old), clauses={"connection_limit": -1})
+    assert step(made, Finish).connection_limit is None
+
+
+def test_the_swap_is_one_transaction_of_four_statements() -> None:
+    made = plan("reset", facts(dataclasses.replace(SHOP, allow_connections=False, comment="c")))
+    aside, new = name_for_old("shop", TOKEN), name_for_new("shop", TOKEN)
+    assert [sql_text(statement) for statement in step(made, Swap).statements()] == [
+        f'ALTER DATABASE "shop" RENAME TO "{aside}"',
+        f'ALTER DATABASE "{aside}" WITH ALLOW_CONNECTIONS false',
+        f"COMMENT ON DATABASE \"{aside}\" IS 'c\n[flask-postgres:aside "
+        f'{{"of": "shop", "token": "{TOKEN}", "allowed": false}}]\'',
+        f'ALTER DATABASE "{new}" RENAME TO "shop"',
+    ]
+
+
+# Other engines
+
+
+@pytest.mark.parametrize(
+    "can",
+    [
+        from_answers("CockroachDB CCL v23.1.4", 130000),
+        from_answers("PostgreSQL 11.2-YB-2.19", 150000),
+        from_answers("PostgreSQL 16.1", 160001, citus_nodes=2),
+    ],
+    ids=lambda can: can.product,
+)
+def test_without_a_swap_it_is_said_before_the_confirmation(can: Capabilities) -> None:
+    made = plan("reset", facts(SHOP, can=can), force_disconnect=True, extensions=("a",), protect=True)
+    assert names(made) == ["DropDatabase", "CreateDatabase", "InstallExtensions", "Initialize", "Protect"]
+    assert f"this can't be undone here: the database is dropped first, because {can.reason}" in made.notes
+    assert made.destroys == SHOP
+    force = "WITH (FORCE)" in sql_text(made.steps[0].statements()[0])
+    assert force == can.force
+
+
+def test_sessions_of_citus_are_ended_without_asking() -> None:
+    busy = dataclasses.replace(SHOP, sessions=(CITUS,))
+    assert "CloseToOthers" in names(plan("reset", facts(busy)))
+    drop = plan("drop", facts(busy))
+    assert sql_text(drop.steps[0].statements()[0]) == 'DROP DATABASE "shop" WITH (FORCE)'
+    assert list(drop.faults(facts(busy))) == []
+
+
+def test_what_needs_a_confirmation() -> None:
+    asking = {command for command in t.get_args(Command) if Request(command=command, dbname="x").may_destroy}
+    assert asking == {"drop", "reset", "unprotect", "recover"}
+    assert Request(command="create", dbname="x", overwrite=True).may_destroy
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_open_sessions(force: bool) -> None:
+    busy = dataclasses.replace(SHOP, sessions=(OTHER, CITUS))
+    for command in ("drop", "reset"):
+        made = plan(t.cast("Command", command), facts(busy), force_disconnect=force)
+        faults = [str(fault) for fault in made.faults(facts(busy))]
+        assert any("1 open session" in fault and '"psql" as ann' in fault for fault in faults) == (not force)

@@ -1,0 +1,88 @@
+"""Administrative sessions: autocommit, no timeouts, transactions that are all or nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_postgres import CannotConnect, PostgresUri, ServerError, ServerUnreachable
+from flask_postgres.postgres import ddl
+from flask_postgres.postgres.admin import Connector, Session
+
+from ..servers import Server, free_port
+
+COMMENT = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = :name"
+
+
+@pytest.fixture
+def admin(server: Server, database: PostgresUri, driver: str) -> Session:
+    return Connector(uri=database.with_driver(driver), token="0badcafe").admin()
+
+
+def test_it_says_who_it_is_and_has_all_the_time(server: Server, database: PostgresUri, driver: str) -> None:
+    names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    for name in names:
+        server.execute(f"ALTER ROLE app_dev SET {name} = '7s'")
+    try:
+        with Connector(uri=database.with_driver(driver), token="0badcafe").admin() as admin:
+            assert [admin.value(f"SHOW {name}") for name in names] == ["0", "0", "0"]
+            assert admin.value("SHOW application_name") == f"flask-postgres 0badcafe {database.dbname}"
+            assert admin.dbname == admin.value("SELECT current_database()") == "postgres"
+    finally:
+        server.execute("ALTER ROLE app_dev RESET ALL")
+
+
+def test_long_names_are_cut_in_whole_characters() -> None:
+    uri = PostgresUri.build(dbname="ü" * 31)
+    name = Connector(uri=uri, token="0badcafe").application_name
+    assert len(name.encode()) <= 63
+    assert name.startswith("flask-postgres 0badcafe ü")
+
+
+def test_a_transaction_is_all_or_nothing(admin: Session, dbname: str) -> None:
+    with admin:
+        with pytest.raises(ServerError), admin.transaction(doing="try"):
+            admin.run(ddl.CommentOnDatabase(dbname, "changed"), doing="comment")
+            admin.run(ddl.RenameDatabase("no_such_db", "x"), doing="rename")
+        assert admin.value(COMMENT, name=dbname) is None
+        with pytest.raises(KeyboardInterrupt), admin.transaction(doing="try"):
+            admin.run(ddl.CommentOnDatabase(dbname, "changed"), doing="comment")
+            raise KeyboardInterrupt
+        assert admin.value(COMMENT, name=dbname) is None
+        with admin.transaction(doing="do"):
+            admin.run(ddl.CommentOnDatabase(dbname, "changed %s %% :x"), doing="comment")
+        assert admin.value(COMMENT, name=dbname) == "changed %s %% :x"
+
+
+def test_a_lost_session_is_one_of_our_errors(server: Server, admin: Session, dbname: str) -> None:
+    pid = admin.value("SELECT pg_backend_pid()")
+    server.execute("SELECT pg_terminate_backend(%s, 5000)", pid)
+    with pytest.raises(ServerError):
+        admin.value("SELECT 1")
+    with pytest.raises(ServerError):
+        admin.value("SELECT 1")
+    admin.close()
+    admin.close()
+
+
+def test_what_the_app_gives_its_driver_counts(server: Server, database: PostgresUri, driver: str) -> None:
+    connector = Connector(
+        uri=database.with_driver(driver), connect_args={"options": "-c work_mem=3MB", "application_name": "the app"}
+    )
+    with connector.target() as session:
+        assert session.value("SHOW work_mem") == "3MB"
+        assert session.value("SHOW application_name").startswith("flask-postgres ")
+        assert session.dbname == database.dbname
+
+
+def test_wrong_arguments(database: PostgresUri, driver: str) -> None:
+    with pytest.raises(CannotConnect):
+        Connector(uri=database.with_driver(driver), connect_args={"no_such": object()}).admin()
+
+
+def test_out_of_reach(server: Server, dbname: str, driver: str) -> None:
+    with pytest.raises(ServerUnreachable):
+        Connector(uri=server.uri(dbname, driver, port=free_port())).admin()
+    with pytest.raises(CannotConnect, match="--admin-dbname"):
+        Connector(uri=server.uri(dbname, driver), admin_dbname="no_such_db").admin()
+    with pytest.raises(CannotConnect, match=dbname):
+        Connector(uri=server.uri(dbname, driver)).target()

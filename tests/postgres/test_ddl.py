@@ -1,0 +1,128 @@
+"""Statements: each identifier is compiled, and what is shown is what is sent."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.schema import ExecutableDDLElement
+
+from flask_postgres.postgres import ddl
+from flask_postgres.postgres.admin import Connector
+from flask_postgres.postgres.ddl import sql_text
+
+from ..servers import Server
+
+CLAUSES = {
+    "database_template": 'tem"plate',
+    "owner": "own er",
+    "encoding": "UTF'8",
+    "locale": "C",
+    "lc_collate": "de_DE",
+    "lc_ctype": "de_DE",
+    "locale_provider": "ICU",
+    "icu_locale": "de-DE",
+    "tablespace": "fast;disk",
+    "connection_limit": 5,
+}
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (ddl.CreateDatabase("shop"), 'CREATE DATABASE "shop"'),
+        (ddl.CreateDatabase('My"Shop%'), 'CREATE DATABASE "My""Shop%"'),
+        (ddl.DropDatabase("a b"), 'DROP DATABASE "a b"'),
+        (ddl.DropDatabase("x", force=True, if_exists=True), 'DROP DATABASE IF EXISTS "x" WITH (FORCE)'),
+        (ddl.RenameDatabase("a", "b"), 'ALTER DATABASE "a" RENAME TO "b"'),
+        (ddl.AllowConnections("a", False), 'ALTER DATABASE "a" WITH ALLOW_CONNECTIONS false'),
+        (ddl.ConnectionLimit("a", 3), 'ALTER DATABASE "a" WITH CONNECTION LIMIT 3'),
+        (ddl.CommentOnDatabase("a", "it's 100%"), "COMMENT ON DATABASE \"a\" IS 'it''s 100%'"),
+        (ddl.CommentOnDatabase("a", None), 'COMMENT ON DATABASE "a" IS NULL'),
+        (ddl.SetInDatabase("a", "work_mem", "5MB"), "ALTER DATABASE \"a\" SET \"work_mem\" TO '5MB'"),
+        (ddl.SetInDatabase("a", "my.own", "x"), 'ALTER DATABASE "a" SET "my"."own" TO \'x\''),
+        (
+            ddl.SetInDatabase("a", "search_path", '"$user", public, "a,b", "c""d"'),
+            """ALTER DATABASE "a" SET "search_path" TO '$user', 'public', 'a,b', 'c"d'""",
+        ),
+        (ddl.SetInDatabase("a", "search_path", ""), 'ALTER DATABASE "a" SET "search_path" TO \'\''),
+        (
+            ddl.SetInDatabase("a", "x", "1", role="r"),
+            'ALTER ROLE "r" IN DATABASE "a" SET "x" TO \'1\'',
+        ),
+        (ddl.GrantOnDatabase("a", "CONNECT", None), 'GRANT CONNECT ON DATABASE "a" TO PUBLIC'),
+        (
+            ddl.GrantOnDatabase("a", "CREATE", "r", grantable=True),
+            'GRANT CREATE ON DATABASE "a" TO "r" WITH GRANT OPTION',
+        ),
+        (ddl.RevokeOnDatabase("a", None), 'REVOKE ALL ON DATABASE "a" FROM PUBLIC'),
+        (ddl.CreateExtension("uuid-ossp"), 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp" CASCADE'),
+    ],
+)
+def test_text(statement: ExecutableDDLElement, expected: str) -> None:
+    assert sql_text(statement) == expected
+
+
+def test_every_clause() -> None:
+    assert CLAUSES.keys() == ddl.CLAUSES.keys()
+    assert sql_text(ddl.CreateDatabase("x", CLAUSES)) == (
+        'CREATE DATABASE "x" TEMPLATE = "tem""plate" OWNER = "own er" ENCODING = \'UTF\'\'8\' LOCALE = \'C\''
+        " LC_COLLATE = 'de_DE' LC_CTYPE = 'de_DE' LOCALE_PROVIDER = \"icu\" ICU_LOCALE = 'de-DE'"
+        ' TABLESPACE = "fast;disk" CONNECTION LIMIT = 5'
+    )
+
+
+def test_an_unknown_privilege_is_not_pasted() -> None:
+    with pytest.raises((KeyError, sa.exc.CompileError)):
+        sql_text(ddl.GrantOnDatabase("a", "ALL; DROP DATABASE x", None))
+
+
+@pytest.fixture(scope="module")
+def session(server: Server, request: pytest.FixtureRequest) -> object:
+    found = {name: Connector(uri=server.superuser_uri(driver=name)).admin() for name in ("psycopg2", "psycopg")}
+    for one in found.values():
+        request.addfinalizer(one.close)
+    return found
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(comment=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+def test_any_comment_arrives(session: dict[str, object], driver: str, comment: str) -> None:
+    """Percent signs, backslashes and quotes, whatever a driver makes of them."""
+    admin = session[driver]
+    admin.run(ddl.CommentOnDatabase("template0", comment), doing="comment")  # type: ignore[attr-defined]
+    read = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'template0'"
+    assert (admin.value(read) or "") == comment  # type: ignore[attr-defined]
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
+    lambda text: len(text.encode()) <= 63
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=NAMES)
+def test_any_name_arrives(session: dict[str, object], driver: str, name: str) -> None:
+    """A server names in its answer the database that it did not find."""
+    admin = session[driver]
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        admin.run(ddl.RenameDatabase(name, "never"), doing="rename")  # type: ignore[attr-defined]
+    cause = caught.value.__cause__
+    assert isinstance(cause, sa.exc.DBAPIError)
+    said = cause.orig.diag.message_primary if cause.orig is not None else ""  # type: ignore[attr-defined]
+    assert said == f'database "{name}" does not exist'
+
+
+def test_the_catalogues_lists_come_back(server: Server, database: object, dbname: str) -> None:
+    """What pg_db_role_setting holds is read again as the same list."""
+    path = '"$user", public, "a,b", "c""d", "Ü x"'
+    server.execute(f"ALTER DATABASE {dbname} SET search_path = {path}")
+    read = "SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = %s"
+    ((before,),) = server.execute(read, dbname)
+    value = before[0].partition("=")[2]
+    server.execute(f"ALTER DATABASE {dbname} RESET ALL")
+    with psycopg.connect(server.superuser_uri().render(hide_password=False), autocommit=True) as connection:
+        connection.execute(sql_text(ddl.SetInDatabase(dbname, "search_path", value)))  # type: ignore[arg-type]
+    assert server.execute(read, dbname) == [(before,)]

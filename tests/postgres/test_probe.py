@@ -1,0 +1,142 @@
+"""Why a connection failed, found out by asking the address itself: in any language."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import socket
+import struct
+import threading
+import typing as t
+
+import pytest
+
+from flask_postgres import AuthenticationFailed, CannotConnect, PostgresUri, ServerUnreachable
+from flask_postgres.postgres import probe
+
+from ..servers import Server, free_port
+
+SAID = "keine Verbindung möglich"
+
+
+def answer_error(code: str, message: str) -> bytes:
+    body = f"SFEHLER\0C{code}\0M{message}\0\0".encode()
+    return b"E" + struct.pack("!i", len(body) + 4) + body
+
+
+@contextlib.contextmanager
+def listener(answer: bytes | None) -> t.Iterator[int]:
+    """Listen on a port and give one answer to whoever comes; None says nothing and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(1024)
+                    if answer:
+                        connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            thread.join()
+
+
+def explain(port: int, said: str = SAID) -> CannotConnect:
+    return probe.explain(PostgresUri(f"postgresql://ann@127.0.0.1:{port}/x"), said, timeout=2)
+
+
+def test_nobody_listens() -> None:
+    port = free_port()
+    error = explain(port)
+    assert isinstance(error, ServerUnreachable)
+    assert error.message == f"no PostgreSQL server listens at 127.0.0.1:{port}: connection refused."
+
+
+def test_no_such_host() -> None:
+    error = probe.explain(PostgresUri("postgresql://no.such.invalid/x"), SAID, timeout=2)
+    assert isinstance(error, ServerUnreachable)
+    assert 'the host "no.such.invalid" is not known' in error.message
+
+
+def test_no_such_socket(tmp_path: pathlib.Path) -> None:
+    error = probe.explain(PostgresUri(f"postgresql:///x?host={tmp_path}&port=7"), SAID, timeout=2)
+    assert isinstance(error, ServerUnreachable)
+    assert error.message == (
+        f"no PostgreSQL server listens at the socket in {tmp_path}, port 7: there is no such socket."
+    )
+
+
+def test_several_hosts() -> None:
+    first, second = free_port(), free_port()
+    uri = PostgresUri(f"postgresql:///x?host=127.0.0.1:{first}&host=localhost:{second}")
+    error = probe.explain(uri, SAID, timeout=2)
+    assert f"127.0.0.1:{first}" in error.message
+    assert f"localhost:{second}" in error.message
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        ("57P03", ServerUnreachable, "is not ready"),
+        ("53300", CannotConnect, "no free connection"),
+        ("28000", AuthenticationFailed, 'refuses the user "ann"'),
+        ("3D000", CannotConnect, "Datenbank gibt es nicht"),
+    ],
+)
+def test_a_server_that_answers_in_its_own_language(code: str, kind: type[CannotConnect], words: str) -> None:
+    with listener(answer_error(code, "Datenbank gibt es nicht")) as port:
+        error = explain(port)
+    assert type(error) is kind
+    assert words in str(error)
+    assert error.sqlstate == code
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9\r\n"])
+def test_something_else_listens(answer: bytes) -> None:
+    with listener(answer) as port:
+        error = explain(port)
+    assert "does not speak PostgreSQL's protocol" in error.message
+
+
+def test_the_drivers_own_words_where_nothing_better_is_known(server: Server) -> None:
+    error = probe.explain(server.uri("x"), SAID, timeout=2)
+    assert type(error) is CannotConnect
+    assert error.message.endswith(SAID)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ('password authentication failed for user "ann"', "wrong password, or no such role"),
+        ("fe_sendauth: no password supplied", "asks the user"),
+    ],
+)
+def test_passwords(server: Server, said: str, words: str) -> None:
+    error = probe.explain(server.uri("x"), said, timeout=2)
+    assert isinstance(error, AuthenticationFailed)
+    assert words in error.message
+
+
+@pytest.mark.parametrize(
+    ("uri", "text"),
+    [
+        ("postgresql://h/x", "h:5432"),
+        ("postgresql://[::1]:7/x", "[::1]:7"),
+        ("postgresql:///x?host=/run/pg", "the socket in /run/pg, port 5432"),
+        ("postgresql:///x?host=a:1&host=b", "a:1, b:5432"),
+    ],
+)
+def test_addresses(uri: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGPORT", raising=False)
+    assert probe.address_text(PostgresUri(uri)) == text
+
+
+def test_defaults_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "db.example")
+    monkeypatch.setenv("PGPORT", "7")
+    assert probe.address_text(PostgresUri("postgresql:///x")) == "db.example:7"

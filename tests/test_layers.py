@@ -1,0 +1,90 @@
+"""A module imports only from its own layer and the layers above it, so a reader can start anywhere."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import typing as t
+
+import flask_postgres
+
+ROOT = pathlib.Path(flask_postgres.__file__).parent
+
+LAYERS = (
+    "errors",
+    "reporting",
+    "redaction",
+    "uri",
+    "settings",
+    "postgres",
+    "app",
+    "plans",
+    "embedded",
+    "api",
+    "cli",
+)
+
+
+def imports(path: pathlib.Path) -> t.Iterator[str]:
+    """Yield the modules of the package that a file imports, at its top or later; those for types are free."""
+    package = ["flask_postgres", *path.relative_to(ROOT).parent.parts]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        for statement in block.body
+        for node in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node not in for_types:
+            base = package[: len(package) - node.level + 1] if node.level else []
+            start = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{start}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import) and node not in for_types:
+            yield from (alias.name for alias in node.names)
+
+
+def layer(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_module_is_in_a_layer() -> None:
+    names = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert names == {*LAYERS, "__init__"}
+
+
+def test_imports_go_up() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in sorted(ROOT.rglob("*.py"))
+        if path != ROOT / "__init__.py"
+        for module in imports(path)
+        if module.startswith("flask_postgres.") and layer(module) in LAYERS
+        if LAYERS.index(layer(module)) > LAYERS.index(path.relative_to(ROOT).parts[0].removesuffix(".py"))
+    ]
+    assert wrong == []
+
+
+def test_only_the_command_line_knows_click() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in sorted(ROOT.rglob("*.py"))
+        if path.relative_to(ROOT).parts[0] != "cli"
+        for module in imports(path)
+        if module.split(".")[0] == "click"
+    ]
+    assert wrong == []
+
+
+def test_the_core_neither_prints_nor_exits() -> None:
+    program = ROOT / "settings" / "generate.py"  # one of its own, for the generated files
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno} calls {name}"
+        for path in sorted(ROOT.rglob("*.py"))
+        if path.relative_to(ROOT).parts[0] != "cli" and path != program
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        if (name := ast.unparse(node.func)) in ("print", "input", "exit", "sys.exit")
+    ]
+    assert wrong == []

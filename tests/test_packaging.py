@@ -1,0 +1,61 @@
+"""What is delivered: the package, typed, and nothing else."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Return a folder with the wheel and the sdist, made from a copy of what would be released."""
+    if importlib.util.find_spec("flit_core") is None:
+        pytest.skip("flit_core is not installed")
+    source = tmp_path_factory.mktemp("source") / "project"
+    ignored = shutil.ignore_patterns(".git", ".*_cache", "__pycache__", ".venv*", "dist", "*.egg-info", ".hypothesis")
+    shutil.copytree(ROOT, source, ignore=ignored)
+    target = tmp_path_factory.mktemp("built")
+    build = "from flit_core import buildapi; import sys; buildapi.build_wheel(sys.argv[1]); buildapi.build_sdist(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", build, str(target)], cwd=source, check=True, capture_output=True)
+    return target
+
+
+def test_the_wheel(built: pathlib.Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    assert wheel.name == "flask_postgres-1.0.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = archive.read("flask_postgres-1.0.0.dist-info/METADATA").decode()
+    assert "flask_postgres/py.typed" in names
+    assert {name.split("/")[0] for name in names} == {"flask_postgres", "flask_postgres-1.0.0.dist-info"}
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "flask_postgres").rglob("*.py")}
+    assert modules <= set(names)
+    assert any(name.endswith("LICENSE") for name in names)
+    for line in ("Requires-Python: >=3.10", "License-Expression: MIT", "Provides-Extra: embedded"):
+        assert line in metadata
+
+
+def test_the_sdist_has_its_tests(built: pathlib.Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = archive.getnames()
+    for name in ("tests/conftest.py", "schemas/flask_postgres.schema.json", "CHANGELOG.md", "README.md", "LICENSE"):
+        assert f"flask_postgres-1.0.0/{name}" in names
+
+
+def test_the_entry_point() -> None:
+    (found,) = [
+        entry for entry in importlib.metadata.entry_points(group="flask.commands") if entry.name == "psql"
+    ]
+    assert found.value == "flask_postgres.cli:cli"
+    assert found.load().name == "psql"
