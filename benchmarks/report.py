@@ -38,25 +38,25 @@ class Line:
     """One thing that was measured, for each contender.
 
     :param ours: the contender that the target is for, and ``peer`` the one it is compared with.
+    :param least: the contender that shows what cannot be beaten.
     """
 
     what: str
     values: t.Mapping[str, Summary]
     ours: str
     peer: str
+    least: str | None = None
     target: Target | None = None
 
-    @property
-    def measured(self) -> float:
-        ours = self.values[self.ours].median
-        if self.target is not None and self.target.kind == "value":
-            return ours
-        peer = self.values[self.peer].median
-        return ours - peer if self.target is not None and self.target.kind == "difference" else ours / peer
+    def measured(self, contender: str) -> float:
+        """Return what the target is about: a value, or how it compares with that of the peer."""
+        kind = "ratio" if self.target is None else self.target.kind
+        value, peer = self.values[contender].median, self.values[self.peer].median
+        return {"value": value, "difference": value - peer, "ratio": value / peer}[kind]
 
     @property
     def met(self) -> bool | None:
-        return None if self.target is None else self.measured <= self.target.at_most
+        return None if self.target is None else self.measured(self.ours) <= self.target.at_most
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,10 @@ def document(sections: t.Sequence[Section], *, versions: t.Mapping[str, str], ru
         f"Measured by `python3 -m benchmarks --runs {runs}` on {_machine()}.",
         ", ".join(f"{name} {release}" for name, release in versions.items()) + ".",
         "## Targets",
-        _table(["what", "measured", "at most", "met"], [_verdict(line) for line in _targets(sections)]),
+        _table(
+            ["what", "measured", "at most", "met", "least possible"],
+            [_verdict(line) for line in _targets(sections)],
+        ),
     ]
     for section in sections:
         parts += [f"## {section.title}", section.about, _details(section)]
@@ -90,16 +93,22 @@ def _targets(sections: t.Sequence[Section]) -> list[Line]:
 def _verdict(line: Line) -> list[str]:
     assert line.target is not None
     kind = line.target.kind
-    sign = TIMES if kind == "ratio" else ""
-    places = ".0f" if kind != "ratio" else ".2f" if line.target.at_most < 1 else ".3f"
     against = "" if kind == "value" else f", {line.ours} against {line.peer}"
-    limit = f"{line.target.at_most:g}{sign}"
+    least = "" if line.least is None else f"{_shown(line.measured(line.least), line.target)} ({line.least})"
+    sign = TIMES if kind == "ratio" else ""
     return [
         f"{line.what}{against}",
-        f"{line.measured:{places}}{sign}",
-        limit,
+        _shown(line.measured(line.ours), line.target),
+        f"{line.target.at_most:g}{sign}",
         "yes" if line.met else "**no**",
+        least,
     ]
+
+
+def _shown(value: float, target: Target) -> str:
+    if target.kind != "ratio":
+        return f"{value:.0f}"
+    return f"{value:.{2 if target.at_most < 1 else 3}f}{TIMES}"
 
 
 def _details(section: Section) -> str:

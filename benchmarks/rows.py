@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .bench import FLOOR, OURS, THEIRS, Bench, database_of
+from .bench import FLOOR, OURS, THEIRS, Bench, Command, database_of
 from .measure import Contender, Sample, Summary, paired, pinned
 from .proxy import Proxy
 from .report import Line, Section, Target, Unit
 from .server import HOST
 
 BARE, BARE_AGAIN, LIBRARIES, LOADING = "bare Flask", "bare again", "bare + our libraries", "loading the app"
+COMMANDS: tuple[Command, ...] = ("create", "setup", "reset", "init")
 GROWTH = (1, 10, 100, 300, 1000)
 MANY = 300
 ONE_WAY = 0.010
@@ -51,7 +52,9 @@ def _start_up_lines(values: dict[str, Summary], *, targets: bool = False, cpu: b
     note = ", CPU" if cpu else ""
     routes, help_ = (Target("ratio", 1.03), Target("ratio", 1.15)) if targets else (None, None)
     return [
-        Line(what=f"`flask routes`{note}", values=values, ours=OURS, peer=BARE, target=routes),
+        Line(
+            what=f"`flask routes`{note}", values=values, ours=OURS, peer=BARE, least=LIBRARIES, target=routes
+        ),
         Line(what=f"`flask psql --help`{note}", values=noise | helps, ours=OURS, peer=BARE, target=help_),
     ]
 
@@ -66,8 +69,8 @@ def flights(bench: Bench) -> Section:
             lines.append(_line(f"`setup`, {_tables(tables)}", counted.flights, target=target))
         one, many = lines[0].values[OURS], lines[GROWTH.index(MANY)].values[OURS]
         growth = {f"{OURS}, {MANY} tables": many, f"{OURS}, 1 table": one}
-        for command in ("create", "init", "reset"):
-            counted = _counted(proxy, bench.psql(t.cast("t.Any", command), port=proxy.port))
+        for command in COMMANDS:
+            counted = _counted(proxy, bench.psql(command, port=proxy.port))
             lines.append(_line(f"`{command}`", counted.flights))
             lines.append(_line(f"`{command}`, connections", counted.connections))
     first, second = growth
@@ -101,8 +104,8 @@ def local(bench: Bench) -> Section:
     """Measure the commands on the server of the same machine."""
     lines = []
     loading = bench.loading(LOADING, bench.environments.libraries)
-    for command in ("create", "setup", "reset", "init"):
-        contenders = [*bench.psql(t.cast("t.Any", command)), loading]
+    for command in COMMANDS:
+        contenders = [*bench.psql(command), loading]
         samples = paired(contenders, runs=bench.command_runs)
         target = Target("ratio", 0.8) if command != "init" else None
         lines.append(_line(f"`{command}`, 1 table", _seconds(samples), target=target))
@@ -182,7 +185,8 @@ def _cpu(samples: t.Mapping[str, t.Sequence[Sample]]) -> dict[str, Summary]:
 
 def _line(what: str, values: t.Mapping[str, Summary], *, target: Target | None = None) -> Line:
     shown = {name: values[name] for name in (OURS, THEIRS, FLOOR, LOADING) if name in values}
-    return Line(what=what, values=shown, ours=OURS, peer=THEIRS, target=target)
+    least = LOADING if LOADING in values else FLOOR
+    return Line(what=what, values=shown, ours=OURS, peer=THEIRS, least=least, target=target)
 
 
 def _tables(count: int) -> str:

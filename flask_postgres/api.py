@@ -108,11 +108,17 @@ def create_all(db: t.Any) -> None:
 
     The result is that of ``db.create_all()``; use it in an init callback, inside the application context.
 
-    :param db: a Flask-SQLAlchemy instance.
+    :param db: a Flask-SQLAlchemy instance. Flask-SQLAlchemy-Lite knows no tables of its own; there, use
+        ``flask_postgres.postgres.batch.create_tables(db.engine, Model.metadata)``.
+    :raises AppError: if it is anything else.
     :raises ServerError: if a statement fails; the message names the table, and nothing is left behind.
     """
+    from .errors import AppError
     from .postgres.batch import create_tables
 
+    if not hasattr(type(db), "metadatas") and not hasattr(db, "metadatas"):
+        kind = f"{type(db).__module__}.{type(db).__qualname__}"
+        raise AppError(f"create_all(db) takes a Flask-SQLAlchemy instance, not {kind}.")
     for bind_key, metadata in db.metadatas.items():
         engine = db.engines.get(bind_key)
         if engine is not None:

@@ -12,7 +12,9 @@ SHORT = 5
 """Characters below which a secret is masked only where it stands alone: as a part of other words it is
 that by chance, and masking it there would both spoil the text and tell the secret."""
 
-OUTCOMES = frozenset(["database", "was", "created", "initialized", "deleted", "already", "exists", "does", "not"])
+OUTCOMES = frozenset(
+    ["database", "was", "created", "initialized", "deleted", "already", "exists", "does", "not"]
+)
 """The words that scripts rely on. Masking one of them would not hide a secret but tell it."""
 
 

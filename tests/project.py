@@ -117,18 +117,21 @@ class Project:
     def here(
         self, *arguments: str, input: str = "", env: t.Mapping[str, str] | None = None, app: str = "app.py"
     ) -> Result:
-        """Run ``flask psql …`` in this process: ten times cheaper, where a process of its own shows no more."""
+        """Run ``flask psql …`` in this process: ten times cheaper, where another process shows no more."""
         from flask.cli import ScriptInfo
 
         from flask_postgres.cli import cli
 
         out, err = io.StringIO(), io.StringIO()
-        with _as_own_process(self.folder, {**self.env, **(env or {})}, io.StringIO(input, newline=None)):
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                try:
-                    cli.main(arguments, "flask psql", obj=ScriptInfo(app_import_path=app))
-                except SystemExit as ended:
-                    code = ended.code
+        with (
+            _as_own_process(self.folder, {**self.env, **(env or {})}, io.StringIO(input, newline=None)),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                cli.main(arguments, "flask psql", obj=ScriptInfo(app_import_path=app))
+            except SystemExit as ended:
+                code = ended.code
         assert isinstance(code, int)
         result = Result(code, out.getvalue(), err.getvalue())
         return checked(result, tracebacks="--verbose" in arguments)

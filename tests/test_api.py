@@ -8,7 +8,6 @@ from flask_sqlalchemy import SQLAlchemy
 
 import flask_postgres as fp
 from flask_postgres import PostgresUri, create_db, database_exists, drop_db
-
 from flask_postgres.reporting import Silence
 
 from .servers import PASSWORD, Server, free_port
@@ -26,7 +25,9 @@ def test_a_life(server: Server, dbname: str, driver: str, capfd: pytest.CaptureF
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("form", [str, PostgresUri, lambda text: PostgresUri(text).url], ids=["text", "own", "URL"])
+@pytest.mark.parametrize(
+    "form", [str, PostgresUri, lambda text: PostgresUri(text).url], ids=["text", "own", "URL"]
+)
 def test_forms_of_a_uri(server: Server, dbname: str, form: object) -> None:
     assert callable(form)
     assert database_exists(form(server.uri(dbname).render(hide_password=False))) is False
@@ -70,7 +71,7 @@ def test_a_protected_database(server: Server, database: PostgresUri, dbname: str
     assert database_exists(database)
 
 
-def test_sessions(server: Server, database: PostgresUri, dbname: str, driver: str) -> None:
+def test_sessions(database: PostgresUri, driver: str) -> None:
     import psycopg
 
     with psycopg.connect(database.render(hide_password=False), application_name="Ann"):
@@ -90,13 +91,13 @@ def test_could_not_ask_is_never_no(server: Server, dbname: str, driver: str, fun
         function("sqlite://")
 
 
-def test_the_target_is_asked_when_the_other_is_out_of_reach(server: Server, database: PostgresUri) -> None:
+def test_the_target_is_asked_when_the_other_is_out_of_reach(database: PostgresUri) -> None:
     assert database_exists(database, admin_dbname="no_such_db") is True
     with pytest.raises(fp.CannotConnect, match="no_such_db"):
         database_exists(database.with_dbname("no_such_either"), admin_dbname="no_such_db")
 
 
-def test_never_dropped(server: Server, dbname: str) -> None:
+def test_never_dropped(server: Server) -> None:
     for name, admin in (("postgres", "template1"), ("template1", None)):
         with pytest.raises(fp.Refused, match="never drops"):
             drop_db(server.superuser_uri(name), admin_dbname=admin)
@@ -121,7 +122,7 @@ def test_a_reporter_is_told(server: Server, dbname: str) -> None:
     assert told == [f'database "{dbname}" was created', f'database "{dbname}" was deleted']
 
 
-def test_create_all(server: Server, database: PostgresUri, dbname: str, driver: str) -> None:
+def test_create_all(database: PostgresUri, driver: str) -> None:
     app = Flask("shop")
     app.config["SQLALCHEMY_DATABASE_URI"] = database.with_driver(driver).render(hide_password=False)
     db = SQLAlchemy(app)

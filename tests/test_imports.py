@@ -9,7 +9,17 @@ import pytest
 
 from .project import Project
 
-HEAVY = ("sqlalchemy", "flask_sqlalchemy", "psycopg", "psycopg2", "environs", "tomli", "alembic", "platformdirs", "psutil")
+HEAVY = (
+    "sqlalchemy",
+    "flask_sqlalchemy",
+    "psycopg",
+    "psycopg2",
+    "environs",
+    "tomli",
+    "alembic",
+    "platformdirs",
+    "psutil",
+)
 
 
 def loaded_after(project: Project, code: str) -> set[str]:
@@ -66,5 +76,6 @@ def test_nothing_is_read_at_import(project: Project) -> None:
     """Neither a broken file nor a broken variable can break an import, or any other command."""
     project.write({"flask_postgres.toml": "= broken"})
     project.env["FLASK_POSTGRES_CONNECTION_LIMIT"] = "many"
-    modules = "flask_postgres.cli.lifecycle, flask_postgres.api, flask_postgres.settings.merge, flask_postgres.embedded"
+    names = ("cli.lifecycle", "api", "settings.merge", "embedded")
+    modules = ", ".join(f"flask_postgres.{name}" for name in names)
     loaded_after(project, f"import {modules}")

@@ -22,10 +22,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     if importlib.util.find_spec("flit_core") is None:
         pytest.skip("flit_core is not installed")
     source = tmp_path_factory.mktemp("source") / "project"
-    ignored = shutil.ignore_patterns(".git", ".*_cache", "__pycache__", ".venv*", "dist", "*.egg-info", ".hypothesis")
+    ignored = shutil.ignore_patterns(
+        ".git", ".*_cache", "__pycache__", ".venv*", "dist", "*.egg-info", ".hypothesis"
+    )
     shutil.copytree(ROOT, source, ignore=ignored)
     target = tmp_path_factory.mktemp("built")
-    build = "from flit_core import buildapi; import sys; buildapi.build_wheel(sys.argv[1]); buildapi.build_sdist(sys.argv[1])"
+    build = "import sys; from flit_core.buildapi import build_sdist, build_wheel"
+    build += "; build_wheel(sys.argv[1]); build_sdist(sys.argv[1])"
     subprocess.run([sys.executable, "-c", build, str(target)], cwd=source, check=True, capture_output=True)
     return target
 
@@ -49,7 +52,13 @@ def test_the_sdist_has_its_tests(built: pathlib.Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = archive.getnames()
-    for name in ("tests/conftest.py", "schemas/flask_postgres.schema.json", "CHANGELOG.md", "README.md", "LICENSE"):
+    for name in (
+        "tests/conftest.py",
+        "schemas/flask_postgres.schema.json",
+        "CHANGELOG.md",
+        "README.md",
+        "LICENSE",
+    ):
         assert f"flask_postgres-1.0.0/{name}" in names
 
 

@@ -40,12 +40,18 @@ def test_a_shown_name_stays() -> None:
 
 @pytest.mark.parametrize("secret", ["e", "was", "data", "creat", "database", "deleted"])
 def test_outcomes_stay_readable(secret: str) -> None:
-    assert hide('database "x" was deleted', secret, shown=("x",)).replace("***", secret) == 'database "x" was deleted'
-    assert 'd' in hide("created", secret)
+    assert (
+        hide('database "x" was deleted', secret, shown=("x",)).replace("***", secret)
+        == 'database "x" was deleted'
+    )
+    assert "d" in hide("created", secret)
 
 
 def test_a_short_secret_is_found_where_it_stands_alone() -> None:
-    assert hide("postgresql://u:e@h/x?password=e 'e' were", "e") == "postgresql://u:***@h/x?password=*** '***' were"
+    assert (
+        hide("postgresql://u:e@h/x?password=e 'e' were", "e")
+        == "postgresql://u:***@h/x?password=*** '***' were"
+    )
     assert hide("u:#1@h", "#1") == "u:***@h"
 
 
@@ -59,4 +65,6 @@ def test_nothing_is_no_secret() -> None:
 def test_never_in_the_output(secret: str, before: str, after: str) -> None:
     if any(secret in word for word in ("database", "created", "initialized", "deleted", "already", "exists")):
         return
-    assert secret not in hide(f"{before}{secret}{after}", secret).replace("***", "\0" if "\0" not in secret else "\1")
+    assert secret not in hide(f"{before}{secret}{after}", secret).replace(
+        "***", "\0" if "\0" not in secret else "\1"
+    )

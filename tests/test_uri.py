@@ -25,7 +25,14 @@ def test_parts() -> None:
 
 def test_bare() -> None:
     uri = PostgresUri("postgresql:///shop")
-    assert (uri.driver, uri.user, uri.password, uri.host, uri.port, uri.hosts) == (None, None, None, None, None, ())
+    assert (uri.driver, uri.user, uri.password, uri.host, uri.port, uri.hosts) == (
+        None,
+        None,
+        None,
+        None,
+        None,
+        (),
+    )
 
 
 @pytest.mark.parametrize("value", [FULL, sa.make_url(FULL), PostgresUri(FULL), f"  {FULL}\n"])
@@ -133,7 +140,9 @@ def test_not_text(value: object) -> None:
         PostgresUri(value)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["postgresql://u:s3cret@x@h/db", "postgresql://u:s3cret@h:p/x", "mysql://u:s3cret@h/x"])
+@pytest.mark.parametrize(
+    "text", ["postgresql://u:s3cret@x@h/db", "postgresql://u:s3cret@h:p/x", "mysql://u:s3cret@h/x"]
+)
 def test_a_refusal_repeats_no_password(text: str) -> None:
     with pytest.raises(UriValidationError) as caught:
         PostgresUri(text)
@@ -144,7 +153,13 @@ def test_a_refusal_repeats_no_password(text: str) -> None:
 
 def test_build() -> None:
     uri = PostgresUri.build(
-        dbname="a b", user="m/e", password="p@ss:/", host="::1", port=7, driver="psycopg", query={"sslmode": "prefer"}
+        dbname="a b",
+        user="m/e",
+        password="p@ss:/",
+        host="::1",
+        port=7,
+        driver="psycopg",
+        query={"sslmode": "prefer"},
     )
     assert (uri.dbname, uri.user, uri.password, uri.host, uri.port) == ("a b", "m/e", "p@ss:/", "::1", 7)
     assert PostgresUri.build(dbname="x", host="/run/pg", port=7).hosts == (("/run/pg", 7),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import site
+import sys
 import sysconfig
 import typing as t
 from pathlib import Path
@@ -48,6 +49,12 @@ def where(error: BaseException, *, root: str | None = None) -> str | None:
 def at(place: str | None) -> str:
     """Return `` (file:line)`` for the end of a sentence, or nothing."""
     return f" ({place})" if place else ""
+
+
+def is_connection_failure(error: BaseException | None) -> bool:
+    """Tell failed connecting from a failed statement: the latter names its statement."""
+    sqlalchemy = sys.modules.get("sqlalchemy.exc")
+    return sqlalchemy is not None and isinstance(error, sqlalchemy.DBAPIError) and error.statement is None
 
 
 def shown_path(filename: str) -> str:

@@ -6,9 +6,11 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ..errors import AppError
+from ..errors import AppError, CallbackFailed, MigrationFailed
 from ..reporting import Reporter, Silence
+from . import faults
 from .callbacks import Callback, callback_for
+from .engines import is_postgresql
 from .migrations import Migrations, find_migrations, require_migrations
 from .models import load_metadata
 
@@ -104,12 +106,16 @@ def initialize(
     :raises AppError: if nothing can, or the app's own code fails.
     """
     choice = choose(app, extension, how=how, metadata=metadata, binds=binds)
-    if choice.callback is not None:
-        choice.callback.run(app, extension.db)
-    elif choice.migrations is not None:
-        heads = choice.migrations.upgrade()
-        return f"{choice}, to {', '.join(heads)}"
-    else:
+    try:
+        if choice.callback is not None:
+            choice.callback.run(app, extension.db)
+        elif choice.migrations is not None:
+            heads = choice.migrations.upgrade()
+            return f"{choice}, to {', '.join(heads)}"
+    except (CallbackFailed, MigrationFailed) as error:
+        error.hint = error.hint or _other_binds(error, extension, binds)
+        raise
+    if choice.kind == "create_all":
         if not choice.table_count:
             (reporter or Silence()).note("create_all found no table: the app imports no model")
         with app.app_context():
@@ -133,6 +139,17 @@ def _tables(
                 f"{extension.name} does not know the app's tables, so create_all has nothing to make.",
                 hint='Set metadata = "myapp.models:Base", or register an init_db_callback.',
             )
+
+
+def _other_binds(error: AppError, extension: Extension, chosen: t.Sequence[BindKey]) -> str | None:
+    """Return the remedy where the databases of binds that were not chosen may be missing.
+
+    Flask-SQLAlchemy's own ``db.create_all()`` and an ``env.py`` for several databases want them all.
+    """
+    others = [key for key, engine in extension.engines().items() if key not in chosen and is_postgresql(engine)]
+    if others and faults.is_connection_failure(error.__cause__):
+        return "The app has other binds, which were not chosen: --all-binds chooses them."
+    return None
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
 import threading
 import typing as t
 
@@ -128,7 +127,7 @@ def _not_loaded(error: BaseException) -> AppNotLoaded:
             return _chained(AppNotLoaded(" ".join(error.message.split())), error)
         error = error.__context__
     place = faults.at(faults.where(error))
-    if _is_connection_failure(error):
+    if faults.is_connection_failure(error):
         message = f"the app connects to its database while it is imported, and that failed{place}:"
         hint = "Put what needs the database into a function, with @init_db_callback for making tables."
         return _chained(AppNotLoaded(f"{message} {faults.describe(error)}", hint=hint), error)
@@ -139,12 +138,6 @@ def _not_loaded(error: BaseException) -> AppNotLoaded:
 def _chained(error: AppNotLoaded, cause: BaseException) -> AppNotLoaded:
     error.__cause__ = cause
     return error
-
-
-def _is_connection_failure(error: BaseException) -> bool:
-    """Tell failed connecting from a failed statement: the latter names its statement."""
-    sqlalchemy = sys.modules.get("sqlalchemy.exc")
-    return sqlalchemy is not None and isinstance(error, sqlalchemy.DBAPIError) and error.statement is None
 
 
 def _driver_hint(error: BaseException) -> str | None:

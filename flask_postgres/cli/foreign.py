@@ -15,7 +15,10 @@ def redacted(hide: Redactor) -> t.Iterator[None]:
 
     Whatever writes past ``sys.stdout`` and ``sys.stderr``, such as a child process, is out of reach.
     """
-    out, err = t.cast("t.TextIO", _Redacted(sys.stdout, hide)), t.cast("t.TextIO", _Redacted(sys.stderr, hide))
+    out, err = (
+        t.cast("t.TextIO", _Redacted(sys.stdout, hide)),
+        t.cast("t.TextIO", _Redacted(sys.stderr, hide)),
+    )
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             yield

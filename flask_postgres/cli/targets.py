@@ -26,11 +26,12 @@ def chosen(invocation: Invocation) -> list[Target]:
 
     Binds that are not PostgreSQL are left alone, which is said.
 
-    :raises UsageError: if none is left.
+    :raises UsageError: if none is left, or ``--uri`` names a database too.
     :raises ExtensionNotFound: if the app has no such bind.
     """
     if not invocation.several:
         return [Target(invocation.target)]
+    _refuse_uri(invocation)
     found: dict[t.Any, Target] = {}
     for key in _keys(invocation):
         try:
@@ -38,7 +39,7 @@ def chosen(invocation: Invocation) -> list[Target]:
         except UriValidationError as error:
             invocation.reporter.note(f"{_name(key)} is left alone: {error.message}")
             continue
-        same = (uri.hosts, uri.dbname)
+        same = (tuple(_address(host, port) for host, port in uri.hosts), uri.dbname)
         before = found.get(same)
         found[same] = Target(uri, (key,)) if before is None else Target(before.uri, (*before.keys, key))
     if not found:
@@ -57,6 +58,16 @@ def only(invocation: Invocation) -> Target:
     return found[0]
 
 
+def _refuse_uri(invocation: Invocation) -> None:
+    """Refuse a flag that would be meant for one of several databases, nobody knows for which."""
+    if invocation.options.get("target_database_uri") is None:
+        return
+    flag = "--all-binds" if invocation.options.get("all_binds") else "--bind-key"
+    raise UsageError(
+        f"--uri names one database, and {flag} means those of the app's binds.", hint="Give one of the two."
+    )
+
+
 def _keys(invocation: Invocation) -> list[BindKey]:
     named = list(dict.fromkeys(invocation.options.get("bind_key") or ()))
     if not invocation.options.get("all_binds"):
@@ -71,6 +82,10 @@ def _uri(invocation: Invocation, key: BindKey) -> PostgresUri:
     uri = PostgresUri(invocation.extension.engine_url(key))
     invocation.hide.add(uri.secrets, shown=(uri.user, uri.dbname, *(host for host, _ in uri.hosts)))
     return uri
+
+
+def _address(host: str, port: int | None) -> tuple[str, int]:
+    return ("localhost" if host in ("127.0.0.1", "::1") else host, port or 5432)
 
 
 def _name(key: BindKey) -> str:

@@ -250,7 +250,7 @@ def _replace_without_swap(case: _Situation, old: Database) -> Plan:
     if request.protect:
         steps.append(Protect(name=case.name))
     note = f"this can't be undone here: the database is dropped first, because {reason}"
-    return Plan(request=request, steps=tuple(steps), destroys=old, notes=(note,))
+    return Plan(request=request, steps=tuple(steps), destroys=old, notes=(note, *_leftover_notes(case)))
 
 
 def _finish(case: _Situation, *, like: Database | None) -> t.Iterator[Step]:
@@ -322,12 +322,15 @@ def _refuse_interrupted(case: _Situation) -> None:
 
 
 def _leftover_notes(case: _Situation, *, redone: bool = False) -> tuple[str, ...]:
-    """Point at what interrupted commands have left.
+    """Point at what interrupted commands have left, and at a flag without effect.
 
     :param redone: whether the plan itself removes the beginnings that it may remove.
     """
     asides = [item for item in case.facts.asides if not item.maker_alive]
-    notes = [
+    notes = []
+    if case.request.force_disconnect and not case.facts.can.force:
+        notes.append(f"--force-disconnect has no effect: {case.facts.can.product} has no FORCE")
+    notes += [
         f'an interrupted reset has left a former database as "{item.name}" '
         "(flask psql recover puts it back, recover --discard drops it)"
         for item in asides

@@ -198,4 +198,5 @@ def quoted(name: str) -> str:
     return _PREPARER.quote(name)
 
 
-_PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+# For no driver: that of psycopg2 would double every "%".
+_PREPARER = postgresql.dialect(paramstyle="named").identifier_preparer  # type: ignore[no-untyped-call]

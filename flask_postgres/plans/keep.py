@@ -209,9 +209,7 @@ class PutBack(Step):
             raise lost_race(self.name)
         if present is not None and self.present is not None and self.present.abandoned:
             close_unfinished(run.admin, self.name, present, token=self.token)
-        put_back(
-            run.admin, self.name, aside=self.aside.name, found=found, spare=self._spare, present=present
-        )
+        put_back(run.admin, self.name, aside=self.aside.name, found=found, spare=self._spare, present=present)
         run.reporter.outcome(f'database "{self.name}" was recovered')
         if present is not None:
             self._drop_spare(run)

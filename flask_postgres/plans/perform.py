@@ -63,9 +63,11 @@ def perform(works: t.Sequence[Work], *, confirm: Confirm | None = None) -> bool:
     asked = [work for work in works if work.request.may_destroy]
     agreed = _agree(asked, confirm) if confirm and asked else None
     with contextlib.ExitStack() as stack:
-        jobs, planned = [], []
+        jobs: list[Job] = []
+        planned: list[Planned] = []
         for work in sorted(works, key=_order):
-            admin, one = turns.take(work.connector, functools.partial(_plan, work))
+            held = [job.run.admin for job in jobs]
+            admin, one = turns.take(work.connector, functools.partial(_plan, work), held=held)
             run = _run(work, admin)
             stack.callback(_close, run)
             planned.append(one)

@@ -11,7 +11,7 @@ import time
 import typing as t
 import zlib
 
-from ..errors import AtWork, CannotConnect, Refused, Unsupported
+from ..errors import AtWork, CannotConnect, Refused, Unsupported, UsageError
 from ..postgres.admin import APPLICATION, Connector, Session
 
 POLLS = (0.1, 1.0)
@@ -31,6 +31,7 @@ def take(
     connector: Connector,
     look: t.Callable[[Session], Looked],
     *,
+    held: t.Sequence[Session] = (),
     sleep: t.Callable[[float], None] = time.sleep,
     clock: t.Callable[[], float] = time.monotonic,
 ) -> tuple[Session, Looked]:
@@ -39,13 +40,15 @@ def take(
     Closing the session ends the turn.
 
     :param look: looks at the database once it is this command's turn; ``AtWork`` gives the turn back.
+    :param held: the sessions that hold this command's turns on other databases.
+    :raises UsageError: if one of them holds this very turn.
     :raises Refused: if the turn does not come within ``PATIENCE`` seconds.
     :raises Unsupported: if sessions do not hold what they lock.
     """
     deadline = clock() + PATIENCE
     pause, told = POLLS[0], False
     while True:
-        found = _try(connector, look)
+        found = _try(connector, look, held)
         if not isinstance(found, str):
             return found
         if not told:
@@ -58,7 +61,9 @@ def take(
         pause = min(pause * 1.25, POLLS[1])
 
 
-def _try(connector: Connector, look: t.Callable[[Session], Looked]) -> tuple[Session, Looked] | str:
+def _try(
+    connector: Connector, look: t.Callable[[Session], Looked], held: t.Sequence[Session]
+) -> tuple[Session, Looked] | str:
     """Take the turn, or return what stands in the way."""
     try:
         session = connector.admin()
@@ -70,7 +75,7 @@ def _try(connector: Connector, look: t.Callable[[Session], Looked]) -> tuple[Ses
         _refuse_shared(connector, session)
         if _try_lock(session, connector.uri.dbname):
             return session, look(session)
-        reason = _holder(session, connector)
+        reason = _holder(session, connector, held)
     except AtWork as error:
         reason = error.message.rstrip(".")
     except BaseException:
@@ -108,11 +113,14 @@ def _try_lock(session: Session, dbname: str) -> bool:
     return bool(found)
 
 
-def _holder(session: Session, connector: Connector) -> str:
+def _holder(session: Session, connector: Connector, held: t.Sequence[Session]) -> str:
     rows = session.rows(_HOLDER, space=_signed(APPLICATION), key=_signed(connector.uri.dbname))
     if not rows:
         return "another command has just had it"
     pid, user, address = rows[0]
+    if pid in [one.value(_PID) for one in held]:
+        message = f'two binds lead to one database, "{connector.uri.dbname}", by different addresses.'
+        raise UsageError(message, hint="Write the same host and port in both URIs.")
     where = f" from {address}" if address else ""
     return f"another command has it (pid {pid} of the server, user {user}{where})"
 

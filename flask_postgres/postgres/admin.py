@@ -148,6 +148,8 @@ class Connector:
             try:
                 session = self.open("template1")
             except errors.CannotConnect:
+                if first.hint is None:
+                    first.hint = "Name a database that this role may connect to: --admin-dbname."
                 raise first from None
             self.reporter.detail(f'administering from "template1", for "postgres" is out of reach: {first}')
             return session

@@ -45,6 +45,9 @@ def translate(error: DBAPIError, *, doing: str) -> FlaskPostgresError:
         return ServerError(f"could not {doing}: {said}", hint="Remove it: flask psql drop", sqlstate=code)
     if "collation version mismatch" in said or (code == "XX000" and "collation" in said):
         return ServerError(f"could not {doing}: {said}", hint=_COLLATION, sqlstate=code)
+    if code == "XX000" and "concurrently" in said:
+        message = f"could not {doing}: another command was changing the same database."
+        return errors.LostRace(message, hint="Look at it: flask psql status")
     known = _BY_CODE.get(code or "")
     if known is None and code is not None:
         known = _BY_CLASS.get(code[:2])

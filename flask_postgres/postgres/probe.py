@@ -193,6 +193,8 @@ def _from_answer(answer: Answer | None, uri: PostgresUri, where: str, said: str)
         return CannotConnect(message, hint=f"Check the port of the URI. The driver said: {said}")
     if answer is not None and answer.sqlstate is not None:
         return _refused(answer, uri, where)
+    if "connection slots" in said or "too many c" in said:  # told only after the password was right
+        return _refused(Answer(sqlstate="53300"), uri, where)
     if "password" in said.lower() and "no password" in said.lower():
         hint = "Write it into the URI, or set PGPASSWORD or a ~/.pgpass file."
         return AuthenticationFailed(f"the server at {where} asks {_who(uri)} for a password.", hint=hint)

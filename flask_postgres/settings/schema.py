@@ -231,10 +231,7 @@ class Settings:
         group="server",
         flags=("--server",),
         choices=t.get_args(ServerMode),
-        help=(
-            "When to start an embedded server; auto: where it is needed, "
-            "embedded: with any programs that are found, external: never."
-        ),
+        help="Start an embedded server: auto, where needed; embedded, with any programs; external, never.",
     )
     server_data_dir: Path | None = setting(
         kind="path",

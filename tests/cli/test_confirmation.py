@@ -16,12 +16,12 @@ def test_what_is_shown(project: Project, server: Server, database: PostgresUri, 
     result = project.here("drop", input="no\n")
     address = f"{server.host}:{server.port}"
     shown = [line.split() for line in said(result)]
-    assert shown[0] == "This database will be lost for good:".split()
+    assert shown[0] == ["This", "database", "will", "be", "lost", "for", "good:"]
     assert ["server", address] in shown
     assert ["user", "app_dev"] in shown
     assert ["database", dbname] in shown
     assert ["sessions", "0"] in shown
-    assert [line for line in shown if line[0] == "size"][0][2] == "MB"
+    assert next(line for line in shown if line[0] == "size")[2] == "MB"
 
 
 @pytest.mark.parametrize("answer", ["", "y", "yes", "postgres", "{}x", " {}", "{} "])
@@ -61,9 +61,7 @@ def test_the_right_answer_through_a_pipe(
 
 
 @pytest.mark.parametrize("flag", ["--force", "-f", "--yes", "-y"])
-def test_not_being_asked(
-    project: Project, server: Server, database: PostgresUri, dbname: str, flag: str
-) -> None:
+def test_not_being_asked(project: Project, database: PostgresUri, dbname: str, flag: str) -> None:
     project.app(database)
     assert said(project.here("drop", flag)) == [f'database "{dbname}" was deleted']
 
@@ -71,7 +69,11 @@ def test_not_being_asked(
 def test_no_variable_answers(project: Project, server: Server, database: PostgresUri, dbname: str) -> None:
     """Flask gives its group the prefix FLASK, which made this a hidden source of "yes" in 0.2.5."""
     project.app(database)
-    names = [f"{prefix}{name}" for prefix in ("FLASK_PSQL_DROP_", "FLASK_", "PSQL_DROP_") for name in ("FORCE", "YES")]
+    names = [
+        f"{prefix}{name}"
+        for prefix in ("FLASK_PSQL_DROP_", "FLASK_", "PSQL_DROP_")
+        for name in ("FORCE", "YES")
+    ]
     result = project.psql("drop", env=dict.fromkeys(names, "1"))
     assert "nobody answered" in error(result)
     assert oid(server, dbname) is not None

@@ -30,7 +30,8 @@ def test_clauses_from_toml_hold_for_setup_and_reset(project: Project, server: Se
         assert server.execute(FACTS, dbname)[0][1] == 9
 
 
-def test_template(project: Project, server: Server, database: object, dbname: str) -> None:
+@pytest.mark.usefixtures("database")
+def test_template(project: Project, server: Server, dbname: str) -> None:
     server.execute("CREATE TABLE from_template ()", dbname=dbname)
     copy = f"{dbname}_copy"
     project.app(server.uri(copy))
@@ -42,7 +43,8 @@ def test_template(project: Project, server: Server, database: object, dbname: st
     assert tables(server, copy) == {"from_template"}
 
 
-def test_a_template_with_sessions(project: Project, server: Server, database: object, dbname: str) -> None:
+@pytest.mark.usefixtures("database")
+def test_a_template_with_sessions(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(f"{dbname}_copy"))
     with server.connect(dbname, application_name="psql of Ann"):
         message = error(project.here("create", "--template", dbname))
@@ -65,10 +67,10 @@ def test_a_template_with_sessions(project: Project, server: Server, database: ob
         (["--encoding", "LATIN1", "--template", "template0"], "Look at the creation clauses"),
     ],
 )
+@pytest.mark.usefixtures("database")
 def test_wrong_clauses_lose_nothing(
     project: Project,
     server: Server,
-    database: object,
     dbname: str,
     clauses: list[str],
     message: str,
@@ -95,7 +97,9 @@ def test_several_reasons_come_together(project: Project, server: Server, dbname:
     assert oid(server, dbname) is None
 
 
-@pytest.mark.parametrize("command", ["create", "setup", "reset"])
+@pytest.mark.parametrize(
+    ("command", "driver"), [("create", "psycopg2"), ("setup", "psycopg"), ("reset", "psycopg2")]
+)
 def test_extensions_come_before_init(
     project: Project, server: Server, dbname: str, driver: str, command: str
 ) -> None:
@@ -117,9 +121,8 @@ def test_an_extension_for_superusers_only_leaves_nothing(
     assert not any(dbname in name for name in server.names())
 
 
-def test_reset_carries_over(
-    project: Project, server: Server, database: object, dbname: str, plain_role: str
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_reset_carries_over(project: Project, server: Server, dbname: str, plain_role: str) -> None:
     """What belongs to the database and not to its content is as it was."""
     for statement in (
         f"ALTER DATABASE {dbname} SET work_mem = '7MB'",
@@ -141,7 +144,8 @@ def test_reset_carries_over(
     assert _belongings(server, dbname) == before
 
 
-def test_reset_carries_the_owner(project: Project, server: Server, database: object, dbname: str) -> None:
+@pytest.mark.usefixtures("database")
+def test_reset_carries_the_owner(project: Project, server: Server, dbname: str) -> None:
     if not server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'owning'"):
         server.execute("CREATE ROLE owning")
         server.execute("GRANT owning TO app_dev")
@@ -152,8 +156,9 @@ def test_reset_carries_the_owner(project: Project, server: Server, database: obj
     assert server.execute(FACTS, dbname)[0][0] == "owning"
 
 
+@pytest.mark.usefixtures("database")
 def test_a_setting_that_is_set_beats_what_the_old_one_had(
-    project: Project, server: Server, database: object, dbname: str
+    project: Project, server: Server, dbname: str
 ) -> None:
     server.execute(f"ALTER DATABASE {dbname} CONNECTION LIMIT 12")
     project.app(server.uri(dbname))
@@ -161,8 +166,9 @@ def test_a_setting_that_is_set_beats_what_the_old_one_had(
     assert server.execute(FACTS, dbname)[0][1] == 13
 
 
+@pytest.mark.usefixtures("database")
 def test_what_cannot_be_carried_is_said_before_the_confirmation(
-    project: Project, server: Server, database: object, dbname: str, plain_role: str
+    project: Project, server: Server, dbname: str, plain_role: str
 ) -> None:
     server.execute(f"ALTER DATABASE {dbname} SET log_statement = 'all'")
     server.execute(f"ALTER DATABASE {dbname} SET my.own = '1'")
@@ -177,8 +183,9 @@ def test_what_cannot_be_carried_is_said_before_the_confirmation(
     )
 
 
+@pytest.mark.usefixtures("database")
 def test_a_new_database_is_protected_when_settings_say_so(
-    project: Project, server: Server, database: object, dbname: str
+    project: Project, server: Server, dbname: str
 ) -> None:
     server.execute(f"COMMENT ON DATABASE {dbname} IS 'mine'")
     project.app(server.uri(dbname))

@@ -27,7 +27,7 @@ def test_create(project: Project, server: Server, dbname: str, driver: str) -> N
     assert plan(result, code=1) == [
         f'create of database "{dbname}" on 127.0.0.1:{server.port}',
         f'1. create database "{dbname}"',
-        f"     CREATE DATABASE \"{dbname}\" OWNER = \"a\"\"b%c\" ENCODING = 'UTF8' CONNECTION LIMIT = 5;",
+        f'     CREATE DATABASE "{dbname}" OWNER = "a""b%c" ENCODING = \'UTF8\' CONNECTION LIMIT = 5;',
     ]
     assert 'the owner "a"b%c" does not exist' in error(result)
     assert oid(server, dbname) is None

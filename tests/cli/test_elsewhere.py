@@ -43,13 +43,17 @@ def test_ipv6(project: Project, elsewhere: Server, driver: str) -> None:
     assert result.code == 0, str(result)
 
 
-@pytest.mark.parametrize("form", ["?host={folder}&port={port}", "@:{port}?host={folder}", "@{encoded}:{port}"])
+@pytest.mark.parametrize(
+    "form", ["?host={folder}&port={port}", "@:{port}?host={folder}", "@{encoded}:{port}"]
+)
 def test_unix_socket(project: Project, elsewhere: Server, driver: str, form: str) -> None:
     folder, port = str(elsewhere.folder), elsewhere.port
     place, _, query = form.partition("?")
     encoded = folder.replace("/", "%2F")
     place = (place or "@").format(port=port, encoded=encoded)
-    uri = f"postgresql+{driver}://{USER}{place}/sock" + (f"?{query}" if query else "").format(folder=folder, port=port)
+    uri = f"postgresql+{driver}://{USER}{place}/sock" + (f"?{query}" if query else "").format(
+        folder=folder, port=port
+    )
     project.write({"app.py": "from flask import Flask\napp = Flask(__name__)\n"})
     assert said(project.here("create", "--uri", uri)) == ['database "sock" was created']
     assert database_exists(uri)
@@ -76,7 +80,12 @@ def test_no_server_in_the_folder(project: Project, tmp_path: pathlib.Path, drive
 def test_the_password_comes_from_the_environment(project: Project, elsewhere: Server, driver: str) -> None:
     """What libpq would add to a URI counts here as well."""
     project.app(f"postgresql+{driver}://127.0.0.1/fromenv")
-    env = {"PGPORT": str(elsewhere.port), "PGUSER": ROLE, "PGPASSWORD": PASSWORD, "FLASK_POSTGRES_SERVER": "external"}
+    env = {
+        "PGPORT": str(elsewhere.port),
+        "PGUSER": ROLE,
+        "PGPASSWORD": PASSWORD,
+        "FLASK_POSTGRES_SERVER": "external",
+    }
     for arguments in (["setup"], ["drop", "-f"]):
         result = project.here(*arguments, env=env)
         assert result.code == 0, str(result)

@@ -36,8 +36,8 @@ def _expect_no_server(project: Project, uri: PostgresUri, command: list[str]) ->
     project.app(uri)
     message = error(project.here(*command, env=EXTERNAL))
     assert message.startswith(
-        f"no PostgreSQL server listens at 127.0.0.1:{uri.port}: connection refused. Start the server, or check the"
-        " host and port of the URI."
+        f"no PostgreSQL server listens at 127.0.0.1:{uri.port}: connection refused."
+        " Start the server, or check the host and port of the URI."
     )
 
 
@@ -95,7 +95,9 @@ def test_an_app_on_sqlite(project: Project) -> None:
     project.app("sqlite://")
     for command in (["create"], ["setup"], ["drop", "-f"]):
         message = error(project.here(*command), code=2)
-        assert message.startswith('app.config["SQLALCHEMY_DATABASE_URI"]: the scheme "sqlite" is not PostgreSQL.')
+        assert message.startswith(
+            'app.config["SQLALCHEMY_DATABASE_URI"]: the scheme "sqlite" is not PostgreSQL.'
+        )
 
 
 @pytest.mark.parametrize("name", ["postgres", "template1", "template0"])
@@ -105,7 +107,8 @@ def test_databases_that_are_never_dropped(project: Project, server: Server, name
     for command in (["drop", "-f", "-fd"], ["reset", "-f"], ["create", "-o", "-f"]):
         admin = ["-a", "template1"] if name == "postgres" else []
         assert error(project.here(*command, *admin)) == (
-            f'database "{name}" is one that this tool never drops: it works from there. Choose another target.'
+            f'database "{name}" is one that this tool never drops: it works from there.'
+            " Choose another target."
         )
 
 
@@ -116,7 +119,9 @@ def test_the_database_that_is_administered_from(project: Project, server: Server
     assert oid(server, dbname) is not None
 
 
-def test_no_such_database_to_administer_from(project: Project, server: Server, dbname: str, driver: str) -> None:
+def test_no_such_database_to_administer_from(
+    project: Project, server: Server, dbname: str, driver: str
+) -> None:
     project.app(server.uri(dbname, driver))
     message = error(project.here("create", "--admin-dbname", "no_such_db"))
     assert 'database "no_such_db" does not exist' in message
@@ -150,7 +155,9 @@ def test_something_that_is_not_postgresql(project: Project, dbname: str, driver:
     assert f"something listens at 127.0.0.1:{port}, but it does not speak PostgreSQL's protocol." in message
 
 
-def test_a_role_without_createdb(project: Project, server: Server, dbname: str, driver: str, plain_role: str) -> None:
+def test_a_role_without_createdb(
+    project: Project, server: Server, dbname: str, driver: str, plain_role: str
+) -> None:
     project.app(server.uri(dbname, driver, user=plain_role))
     for command in (["create"], ["setup"]):
         assert error(project.here(*command)) == (

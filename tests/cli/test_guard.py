@@ -12,7 +12,9 @@ DISALLOWED = "FLASK_POSTGRES_CLI_DISALLOWED_ENVS"
 REFUSED = ["create", "init", "drop", "setup", "reset", "recover", "unprotect"]
 
 
-def test_refuses_production_with_all_that_there_is_to_know(project: Project, server: Server, dbname: str) -> None:
+def test_refuses_production_with_all_that_there_is_to_know(
+    project: Project, server: Server, dbname: str
+) -> None:
     project.app(server.uri(dbname)).here("create")
     before = oid(server, dbname)
     result = project.psql("drop", "-f", env={"FLASK_ENV": "production", DISALLOWED: "production;staging"})
@@ -77,7 +79,11 @@ def test_which_environment_it_is(
 def test_app_config_says_which_environment(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(dbname))
     text = (project.folder / "app.py").read_text()
-    for key, origin in (("ENV", "ENV"), ("FLASK_ENV", "FLASK_ENV"), ("FLASK_POSTGRES_ENV", "FLASK_POSTGRES_ENV")):
+    for key, origin in (
+        ("ENV", "ENV"),
+        ("FLASK_ENV", "FLASK_ENV"),
+        ("FLASK_POSTGRES_ENV", "FLASK_POSTGRES_ENV"),
+    ):
         project.write({"app.py": f"{text}\napp.config[{key!r}] = 'staging'\n"})
         message = error(project.here("create", env={DISALLOWED: "staging", "FLASK_ENV": "development"}))
         assert f'in the environment "staging" (from app.config["{origin}"])' in message
@@ -85,7 +91,9 @@ def test_app_config_says_which_environment(project: Project, server: Server, dbn
 
 def test_the_list_from_toml(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(dbname))
-    project.write({"pyproject.toml": '[tool.flask_postgres]\ncli_disallowed_envs = ["production", "staging"]\n'})
+    project.write(
+        {"pyproject.toml": '[tool.flask_postgres]\ncli_disallowed_envs = ["production", "staging"]\n'}
+    )
     message = error(project.here("create"))
     assert message.endswith("pyproject.toml [tool.flask_postgres]: cli_disallowed_envs).")
 
@@ -99,7 +107,9 @@ def test_an_empty_list_in_app_config_overrules(project: Project, server: Server,
 
 def test_a_misspelt_guard_does_not_protect_nothing(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(dbname))
-    assert DISALLOWED in error(project.here("create", env={"FLASK_POSTGRES_CLI_DISALLOWED_ENV": "production"}), 2)
+    assert DISALLOWED in error(
+        project.here("create", env={"FLASK_POSTGRES_CLI_DISALLOWED_ENV": "production"}), 2
+    )
     project.write({"flask_postgres.toml": 'disallowed_envs = ["production"]\n'})
     assert 'did you mean "cli_disallowed_envs"?' in error(project.here("create"), 2)
     assert oid(server, dbname) is None

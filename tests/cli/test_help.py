@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shlex
 
 import click
 import pytest
@@ -36,6 +38,26 @@ def parameters(words: tuple[str, ...]) -> list[click.Option]:
     return [parameter for parameter in command.params if isinstance(parameter, click.Option)]
 
 
+def examples(text: str) -> list[list[str]]:
+    """Return the words of each example of a help, after ``flask psql``; none may be broken over two lines."""
+    found = re.findall(r"(?m)^  Example[^:]*: flask psql (.+)$", text)
+    assert len(found) == text.count("Example"), text
+    return [shlex.split(line) for line in found]
+
+
+def parse(arguments: list[str]) -> None:
+    """Parse what stands after ``flask psql``, and run nothing.
+
+    :raises click.UsageError: if it is wrong.
+    """
+    command: click.Command | None = cli
+    while isinstance(command, click.Group):
+        name, *arguments = arguments
+        command = command.get_command(click.Context(command), name)
+    assert command is not None, name
+    command.make_context(name, arguments)
+
+
 def test_every_command_of_the_table_is_there() -> None:
     assert set(WRITTEN) == set(COMMANDS)
 
@@ -59,6 +81,37 @@ def test_help_of_a_command(project: Project, words: tuple[str, ...]) -> None:
     if len(words) == 1 and words != ("server",):
         assert "Example" in result.out
         assert f"flask psql {words[0]}" in result.out
+
+
+@pytest.mark.parametrize("words", [(), *commands()], ids=" ".join)
+def test_help_fits_a_terminal_and_has_an_example_that_works(project: Project, words: tuple[str, ...]) -> None:
+    text = project.here(*words, "--help", env={"COLUMNS": "80"}).out
+    assert max(map(len, text.splitlines())) <= 80
+    assert not re.search(r"(?m)\w\.\.\.$", text), "nothing is cut off"
+    assert examples(text)
+    for example in examples(text):
+        assert tuple(example[: len(words)]) == words
+        parse(example)
+
+
+def test_an_example_that_does_not_work_is_found() -> None:
+    for wrong in (["setup", "--no-such"], ["server", "log", "--lines", "none"], ["drop", "it"]):
+        with pytest.raises(click.UsageError):
+            parse(wrong)
+
+
+def test_commands_are_in_working_order_and_in_sections(project: Project) -> None:
+    text = project.here("--help").out
+    listed = re.findall(r"(?m)^  (\w+)  +\S|^(\w+):$", text.partition("Options:")[2])
+    wanted: list[tuple[str, str]] = []
+    for name, one in COMMANDS.items():
+        if ("", one.section) not in wanted:
+            wanted.append(("", one.section))
+        wanted.append((name, ""))
+    assert listed == wanted
+    assert next(iter(COMMANDS)) == "setup"
+    commands_of_server = project.here("server", "--help").out.partition("Commands:")[2]
+    assert re.findall(r"(?m)^  (\w+)  ", commands_of_server) == ["start", "stop", "status", "log"]
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
@@ -105,7 +158,9 @@ def test_nothing_near(project: Project) -> None:
     assert project.here("xyzzy").err.endswith('No such command "xyzzy". See: flask psql --help\n')
 
 
-@pytest.mark.parametrize("arguments", [["create", "--no-such"], ["drop", "extra"], ["create", "--uri"], ["--nope"]])
+@pytest.mark.parametrize(
+    "arguments", [["create", "--no-such"], ["drop", "extra"], ["create", "--uri"], ["--nope"]]
+)
 def test_wrong_usage(project: Project, arguments: list[str]) -> None:
     result = project.here(*arguments)
     assert result.code == 2

@@ -122,11 +122,15 @@ def test_the_other_commands_give_its_line(project: Project, server: Server, dbna
     project.write({"app.py": CONNECTS.format(uri=full(server.uri(dbname)))})
     for arguments in (["init"], ["drop", "-f"], ["reset", "-f"]):
         message = error(project.here(*arguments))
-        assert message.startswith("the app connects to its database while it is imported, and that failed (app.py:")
+        assert message.startswith(
+            "the app connects to its database while it is imported, and that failed (app.py:"
+        )
     assert oid(server, dbname) is None
 
 
-def test_an_import_makes_nothing_where_the_guard_is_closed(project: Project, server: Server, dbname: str) -> None:
+def test_an_import_makes_nothing_where_the_guard_is_closed(
+    project: Project, server: Server, dbname: str
+) -> None:
     project.write({"app.py": CONNECTS.format(uri=full(server.uri(dbname)))})
     result = project.here("setup", env={"FLASK_POSTGRES_CLI_DISALLOWED_ENVS": "production"})
     assert result.code == 1

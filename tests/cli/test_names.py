@@ -14,7 +14,19 @@ from ..project import Project
 from ..servers import Server
 from .looking import error, oid, pets, said
 
-NAMES = ["my-app", "MyApp", "user", "a b", 'qu"ote', "it's", "per%cent", "a:b", "x;drop", "tab\there", "größe 数据"]
+NAMES = [
+    "my-app",
+    "MyApp",
+    "user",
+    "a b",
+    'qu"ote',
+    "it's",
+    "per%cent",
+    "a:b",
+    "x;drop",
+    "tab\there",
+    "größe 数据",
+]
 BOTH = ["100%s %(name)s", 'A :b-"c";--\'$1\\{0}é', "n" * 63, "ü" * 31]
 
 
@@ -35,9 +47,8 @@ def nothing_left(server: Server) -> t.Iterator[None]:
 
 
 @pytest.mark.parametrize(("name", "driver"), list(by_driver()))
-def test_through_its_whole_life(
-    project: Project, server: Server, nothing_left: None, name: str, driver: str
-) -> None:
+@pytest.mark.usefixtures("nothing_left")
+def test_through_its_whole_life(project: Project, server: Server, name: str, driver: str) -> None:
     project.app(server.uri(name, driver))
     before = server.names()
     result = project.here("setup")
@@ -65,9 +76,8 @@ def test_one_byte_too_many(project: Project, server: Server, name: str) -> None:
         PostgresUri(uri)
 
 
-def test_names_that_differ_in_case_are_two(
-    project: Project, server: Server, nothing_left: None, driver: str
-) -> None:
+@pytest.mark.usefixtures("nothing_left")
+def test_names_that_differ_in_case_are_two(project: Project, server: Server, driver: str) -> None:
     for name in ("MyApp", "myapp"):
         project.app(server.uri(name, driver))
         assert said(project.here("create")) == [f'database "{name}" was created']
@@ -75,8 +85,9 @@ def test_names_that_differ_in_case_are_two(
     assert oid(server, "MyApp") is not None
 
 
+@pytest.mark.usefixtures("nothing_left")
 def test_a_name_that_looks_like_sql_reaches_no_server(
-    project: Project, server: Server, nothing_left: None, dbname: str, driver: str
+    project: Project, server: Server, dbname: str, driver: str
 ) -> None:
     server.execute(f"CREATE DATABASE {dbname} OWNER app_dev")
     name = f'x"; DROP DATABASE {dbname}; --'

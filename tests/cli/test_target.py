@@ -34,7 +34,9 @@ WAYS: dict[str, t.Callable[[str], tuple[list[str], dict[str, str]]]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_setup_of_another_database(seeded: Project, server: Server, dbname: str, other: str, way: str) -> None:
+def test_setup_of_another_database(
+    seeded: Project, server: Server, dbname: str, other: str, way: str
+) -> None:
     """In 0.2.5 this created the one and initialized the other."""
     before = oid(server, dbname)
     arguments, env = WAYS[way](full(server.uri(other)))
@@ -54,7 +56,9 @@ def test_create_all_on_another_database(project: Project, server: Server, dbname
     assert tables(server, dbname) == set()
 
 
-def test_the_apps_own_database_need_not_exist(project: Project, server: Server, dbname: str, other: str) -> None:
+def test_the_apps_own_database_need_not_exist(
+    project: Project, server: Server, dbname: str, other: str
+) -> None:
     project.app(server.uri(dbname))
     assert project.here("setup", "--uri", full(server.uri(other))).code == 0
     assert pets(server, other) == ["Fido"]
@@ -98,7 +102,9 @@ def test_postgres_as_scheme(project: Project, server: Server, dbname: str) -> No
 
 
 @pytest.mark.parametrize("foreign", ["asyncpg", "pg8000"])
-def test_a_driver_that_does_not_administer(project: Project, server: Server, dbname: str, foreign: str) -> None:
+def test_a_driver_that_does_not_administer(
+    project: Project, server: Server, dbname: str, foreign: str
+) -> None:
     project.app(server.uri(dbname))
     uri = full(server.uri(dbname, foreign))
     query = "?prepared_statement_cache_size=0&ssl=prefer" if foreign == "asyncpg" else ""

@@ -34,7 +34,7 @@ def taplo() -> str:
 
 
 def lint(taplo: str, *files: pathlib.Path) -> tuple[int, str]:
-    """Return the exit code and what Taplo complains about; it takes a second to start, so give it all files."""
+    """Return the exit code and what Taplo complains about; one start takes a second."""
     done = subprocess.run(
         [taplo, "lint", "--no-auto-config", "--colors", "never", *(file.name for file in files)],
         cwd=files[0].parent, capture_output=True, text=True, encoding="utf-8", timeout=60,

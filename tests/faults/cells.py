@@ -91,7 +91,9 @@ class Cell:
     statement: int = 0
 
     def __str__(self) -> str:
-        return "-".join((self.scenario.name, self.name, self.moment.replace(" ", ""), self.cause, self.driver))
+        return "-".join(
+            (self.scenario.name, self.name, self.moment.replace(" ", ""), self.cause, self.driver)
+        )
 
     @property
     def sends(self) -> ddl.ExecutableDDLElement:
@@ -135,9 +137,7 @@ def cells() -> list[Cell]:
     chosen = []
     for scenario, stride in zip(SCENARIOS, (2, 4, 6, 7, 2), strict=False):
         for number, name, moment, statement in itertools.islice(points(scenario), stride // 2, None, stride):
-            chosen.append(
-                Cell(scenario, number, name, moment, next(causes), next(drivers), statement)
-            )
+            chosen.append(Cell(scenario, number, name, moment, next(causes), next(drivers), statement))
         next(causes)
     reset = SCENARIOS[0]
     chosen += [

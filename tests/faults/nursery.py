@@ -41,7 +41,13 @@ class Nursery:
         app: str | None = "app.py",
     ) -> Child:
         """Start ``flask psql …`` in a folder."""
-        order = {"folder": str(folder), "arguments": arguments, "fault": fault, "env": dict(env or {}), "app": app}
+        order = {
+            "folder": str(folder),
+            "arguments": arguments,
+            "fault": fault,
+            "env": dict(env or {}),
+            "app": app,
+        }
         self._end_forgotten()
         self._say(order)
         self._child = Child(self, folder, int(self._hear()))

@@ -121,7 +121,9 @@ def _check(world: World, cell: Cell, result: Result, old: State | None) -> None:
         _check_recoverable(world, old)
     elif old is not None:
         told = "flask psql recover" in result.all and cell.cause == "stop"
-        assert told or (state == old and world.names() == {world.dbname}), f"{state} instead of {old}\n{result}"
+        assert told or (state == old and world.names() == {world.dbname}), (
+            f"{state} instead of {old}\n{result}"
+        )
         if told:
             _check_recoverable(world, old)
         assert world.rows() == OLD_ROWS

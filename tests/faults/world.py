@@ -120,14 +120,19 @@ class World:
         self.cluster.start(autovacuum="off", max_prepared_transactions="5")
 
     @contextlib.contextmanager
-    def kept_in_the_middle(self, statement: ddl.ExecutableDDLElement, names: t.Mapping[str, str]) -> t.Iterator[None]:
+    def kept_in_the_middle(
+        self, statement: ddl.ExecutableDDLElement, names: t.Mapping[str, str]
+    ) -> t.Iterator[None]:
         """Let a statement begin but not end."""
         if isinstance(statement, ddl.DropDatabase):
             with self._checkpointer_asleep():
                 yield
             return
         name = "template1" if isinstance(statement, ddl.CreateDatabase) else names[statement.name]  # type: ignore[attr-defined]
-        with contextlib.suppress(psycopg.OperationalError), self.cluster.connect() as connection:  # the server stops
+        with (
+            contextlib.suppress(psycopg.OperationalError),
+            self.cluster.connect() as connection,
+        ):  # the server stops
             connection.execute("BEGIN")
             connection.execute(sql.SQL("COMMENT ON DATABASE {} IS 'locked'").format(sql.Identifier(name)))
             yield

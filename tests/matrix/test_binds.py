@@ -164,7 +164,7 @@ def test_one_database_behind_two_binds(project: Project, server: Server, names: 
     """It is made once, with the tables of both."""
     again = full(server.uri(names.default, "psycopg")).replace("127.0.0.1", host)
     project.write({"app.py": app_of(server, names, sales=again)})
-    result = project.here("setup", "--all-binds", timeout=30) if False else project.here("setup", "--all-binds")
+    result = project.here("setup", "--all-binds")
     assert sorted(said(result)) == sorted(
         f'database "{name}" was {what}' for name in names[:2] for what in ("created", "initialized")
     )
@@ -175,6 +175,22 @@ def test_one_database_behind_two_binds(project: Project, server: Server, names: 
     assert result.err.count(f'database "{names.default}" was deleted') == 1
     assert oid(server, names.default) != first
     assert tables(server, names.default) == {"pet", "sale"}
+
+
+def test_one_database_by_two_addresses_that_do_not_show_it(
+    project: Project, server: Server, names: Names
+) -> None:
+    """As through a pooler's port: the command must not wait for itself."""
+    again = full(server.uri(names.default)).replace("127.0.0.1", "db.example") + "?hostaddr=127.0.0.1"
+    project.write({"app.py": app_of(server, names, sales=again)})
+    assert project.here("setup", "--bind-key", "sales").code == 0
+    assert project.here("drop", "--bind-key", "sales", "-f").code == 0
+    result = project.here("setup", "--all-binds")
+    assert error(result, code=2) == (
+        f'two binds lead to one database, "{names.default}", by different addresses. '
+        "Write the same host and port in both URIs."
+    )
+    assert not any(present(server, names))
 
 
 def test_engines_of_lite(project: Project, server: Server, names: Names) -> None:
@@ -228,6 +244,17 @@ def test_a_reset_of_all_that_fails_keeps_all(
     assert [oid(server, name) for name in names] == before
     assert counts(server, names) == [1, 1, 1]
     assert {name for name in server.names() if names.default in name} == set(names)
+
+
+def test_a_callback_that_wants_every_bind(shop: Project, server: Server, names: Names) -> None:
+    """As Flask-SQLAlchemy's own create_all does."""
+    shop.write({"app.py": with_callback(app_of(server, names), "db.create_all()")})
+    message = error(shop.here("setup"))
+    assert f'database "{names.logs}" does not exist' in message
+    assert message.endswith("The app has other binds, which were not chosen: --all-binds chooses them.")
+    assert not any(present(server, names))
+    assert shop.here("setup", "--all-binds").code == 0
+    assert counts(server, names) == [0, 0, 0]
 
 
 def test_a_setup_of_all_that_fails_leaves_what_was_there(

@@ -53,7 +53,13 @@ RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
     [
         ("create", None, {}, ["CreateDatabase"], None),
         ("create", None, {"protect": True}, ["CreateDatabase", "Protect"], None),
-        ("create", None, {"extensions": ("a",)}, ["MakeUnfinished", "InstallExtensions", "Publish", "Finish"], None),
+        (
+            "create",
+            None,
+            {"extensions": ("a",)},
+            ["MakeUnfinished", "InstallExtensions", "Publish", "Finish"],
+            None,
+        ),
         ("create", SHOP, {}, [], 'database "shop" already exists'),
         ("create", SHOP, {"overwrite": True}, ["MakeUnfinished", "Swap", "Finish", "Discard"], None),
         ("setup", None, {}, MAKING, None),
@@ -66,8 +72,20 @@ RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
         ("drop", SHOP, {}, ["DropDatabase"], None),
         ("reset", None, {}, MAKING, None),
         ("reset", SHOP, {}, RESETTING, None),
-        ("reset", SHOP, {"force_disconnect": True}, ["MakeUnfinished", "CloseToOthers", *RESETTING[1:]], None),
-        ("reset", SHOP, {"extensions": ("a",)}, ["MakeUnfinished", "InstallExtensions", *RESETTING[1:]], None),
+        (
+            "reset",
+            SHOP,
+            {"force_disconnect": True},
+            ["MakeUnfinished", "CloseToOthers", *RESETTING[1:]],
+            None,
+        ),
+        (
+            "reset",
+            SHOP,
+            {"extensions": ("a",)},
+            ["MakeUnfinished", "InstallExtensions", *RESETTING[1:]],
+            None,
+        ),
     ],
 )
 def test_plans(
@@ -94,7 +112,9 @@ def test_the_steps_keep_their_phases() -> None:
 
 def test_nothing_is_dropped_before_the_new_one_is_complete() -> None:
     made = plan("reset", facts(SHOP), extensions=("a",), force_disconnect=True, protect=True)
-    dropping = [index for index, one in enumerate(made.steps) if any("DROP" in sql_text(s) for s in one.statements())]
+    dropping = [
+        index for index, one in enumerate(made.steps) if any("DROP" in sql_text(s) for s in one.statements())
+    ]
     assert dropping == [len(made.steps) - 1]
     assert made.steps[-1].final
     assert isinstance(made.steps[-2], Finish)
@@ -175,7 +195,11 @@ def test_what_the_new_one_gets() -> None:
         connection_limit=5,
         comment="mine",
         grants=(Grant("CONNECT", "ann", True), Grant("CREATE", "owning")),
-        parameters=(Parameter("work_mem", "5MB"), Parameter("log_statement", "all"), Parameter("x", "1", "ann")),
+        parameters=(
+            Parameter("work_mem", "5MB"),
+            Parameter("log_statement", "all"),
+            Parameter("x", "1", "ann"),
+        ),
     )
     made = plan("reset", facts(old, superuser_only=("log_statement",)))
     sql = [sql_text(statement) for one in made.steps for statement in one.statements()]
@@ -219,7 +243,7 @@ def test_the_swap_is_one_transaction_of_four_statements() -> None:
     assert [sql_text(statement) for statement in step(made, Swap).statements()] == [
         f'ALTER DATABASE "shop" RENAME TO "{aside}"',
         f'ALTER DATABASE "{aside}" WITH ALLOW_CONNECTIONS false',
-        f"COMMENT ON DATABASE \"{aside}\" IS 'c\n[flask-postgres:aside "
+        f'COMMENT ON DATABASE "{aside}" IS \'c\n[flask-postgres:aside '
         f'{{"of": "shop", "token": "{TOKEN}", "allowed": false}}]\'',
         f'ALTER DATABASE "{new}" RENAME TO "shop"',
     ]

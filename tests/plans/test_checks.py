@@ -37,7 +37,10 @@ def test_nothing_against_it() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"can": Capabilities(version=120017)}, "the server is PostgreSQL 12.17; 13 is the oldest that works."),
+        (
+            {"can": Capabilities(version=120017)},
+            "the server is PostgreSQL 12.17; 13 is the oldest that works.",
+        ),
         ({"standby": True}, "?target_session_attrs=read-write"),
     ],
 )
@@ -65,7 +68,11 @@ def test_the_server(change: dict[str, t.Any], message: str) -> None:
             'has open sessions: pid 3 "psql" as ann from 10.0.0.9. Close them, or use --template template0',
         ),
         ({"template": TEMPLATE}, {"encoding": "LATIN1"}, 'the encoding LATIN1 is not that of "tpl", UTF8.'),
-        ({"can": Capabilities(templates=False, product="X"), "template_name": "t"}, {}, "X cannot copy a template."),
+        (
+            {"can": Capabilities(templates=False, product="X"), "template_name": "t"},
+            {},
+            "X cannot copy a template.",
+        ),
     ],
 )
 def test_creating(change: dict[str, t.Any], clauses: dict[str, str], message: str) -> None:
@@ -87,7 +94,9 @@ def test_assumptions_are_not_checked() -> None:
 
 
 def test_extensions() -> None:
-    known = dataclasses.replace(FACTS, missing_extensions=("citextt", "zzz"), available_extensions=("citext",))
+    known = dataclasses.replace(
+        FACTS, missing_extensions=("citextt", "zzz"), available_extensions=("citext",)
+    )
     assert texts(checks.extensions(known)) == [
         'the extension "citextt" is not available on the server. Did you mean "citext"?',
         'the extension "zzz" is not available on the server. Install its package on the server.',
@@ -131,7 +140,9 @@ def test_sessions_are_named() -> None:
 
 
 def test_sessions_that_may_not_be_ended() -> None:
-    busy = dataclasses.replace(SHOP, sessions=(session(1), session(2, endable=False), session(3, endable=False)))
+    busy = dataclasses.replace(
+        SHOP, sessions=(session(1), session(2, endable=False), session(3, endable=False))
+    )
     (text,) = texts(checks.ending_sessions(busy, FACTS))
     assert text.startswith('the role "me" may not end the sessions of "ann" on "shop".')
 

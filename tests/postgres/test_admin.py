@@ -14,7 +14,7 @@ COMMENT = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE d
 
 
 @pytest.fixture
-def admin(server: Server, database: PostgresUri, driver: str) -> Session:
+def admin(database: PostgresUri, driver: str) -> Session:
     return Connector(uri=database.with_driver(driver), token="0badcafe").admin()
 
 
@@ -53,7 +53,7 @@ def test_a_transaction_is_all_or_nothing(admin: Session, dbname: str) -> None:
         assert admin.value(COMMENT, name=dbname) == "changed %s %% :x"
 
 
-def test_a_lost_session_is_one_of_our_errors(server: Server, admin: Session, dbname: str) -> None:
+def test_a_lost_session_is_one_of_our_errors(server: Server, admin: Session) -> None:
     pid = admin.value("SELECT pg_backend_pid()")
     server.execute("SELECT pg_terminate_backend(%s, 5000)", pid)
     with pytest.raises(ServerError):
@@ -64,9 +64,10 @@ def test_a_lost_session_is_one_of_our_errors(server: Server, admin: Session, dbn
     admin.close()
 
 
-def test_what_the_app_gives_its_driver_counts(server: Server, database: PostgresUri, driver: str) -> None:
+def test_what_the_app_gives_its_driver_counts(database: PostgresUri, driver: str) -> None:
     connector = Connector(
-        uri=database.with_driver(driver), connect_args={"options": "-c work_mem=3MB", "application_name": "the app"}
+        uri=database.with_driver(driver),
+        connect_args={"options": "-c work_mem=3MB", "application_name": "the app"},
     )
     with connector.target() as session:
         assert session.value("SHOW work_mem") == "3MB"

@@ -17,9 +17,12 @@ DEFAULT = sa.make_url("postgresql://").get_dialect().driver
 
 @pytest.mark.parametrize(
     ("named", "used"),
-    [("psycopg", "psycopg"), ("psycopg2", "psycopg2"), ("", DEFAULT), ("asyncpg", DEFAULT), ("pg8000", DEFAULT),
-     ("psycopg_async", DEFAULT), ("nodriver", DEFAULT)],
-)  # fmt: skip
+    [
+        ("psycopg", "psycopg"),
+        ("psycopg2", "psycopg2"),
+        *((name, DEFAULT) for name in ("", "asyncpg", "pg8000", "psycopg_async", "nodriver")),
+    ],
+)
 def test_choice(named: str, used: str) -> None:
     uri = PostgresUri(f"postgresql{'+' if named else ''}{named}://u:p@h:7/x")
     found, dropped = administrative(uri)
@@ -50,7 +53,8 @@ def test_no_driver_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ssl", "sslmode"), [("require", "require"), ("true", "require"), ("disable", "disable"), ("VERIFY-FULL", "verify-full")]
+    ("ssl", "sslmode"),
+    [("require", "require"), ("true", "require"), ("disable", "disable"), ("VERIFY-FULL", "verify-full")],
 )
 def test_encryption_is_never_dropped(ssl: str, sslmode: str) -> None:
     found, dropped = administrative(PostgresUri(f"postgresql+asyncpg://h/x?ssl={ssl}&timeout=5"))

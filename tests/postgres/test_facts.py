@@ -89,7 +89,12 @@ def test_marks_and_relatives(server: Server, database: PostgresUri, dbname: str)
 def test_sessions(server: Server, database: PostgresUri, dbname: str, driver: str) -> None:
     with server.connect(dbname, application_name="Ann"):
         (other,) = target(read(database.with_driver(driver))).sessions
-        assert (other.application, other.user, other.endable, other.citus) == ("Ann", "postgres", False, False)
+        assert (other.application, other.user, other.endable, other.citus) == (
+            "Ann",
+            "postgres",
+            False,
+            False,
+        )
     with Connector(uri=database, token="0badcafe").target():
         assert target(read(database)).sessions == (), "our own never count"
 

@@ -48,7 +48,9 @@ def test_kinds(code: str, kind: type[errors.FlaskPostgresError]) -> None:
     assert getattr(error, "sqlstate", None) == code
 
 
-@pytest.mark.parametrize("error", [value for value in vars(psycopg.errors).values() if isinstance(value, type)])
+@pytest.mark.parametrize(
+    "error", [value for value in vars(psycopg.errors).values() if isinstance(value, type)]
+)
 def test_every_error_of_the_driver_has_one_of_ours(error: type) -> None:
     if issubclass(error, psycopg.Error) and error.sqlstate:
         assert isinstance(failures.translate(made(error.sqlstate), doing="x"), errors.FlaskPostgresError)
@@ -79,12 +81,15 @@ def test_without_a_code() -> None:
     assert failures.lost_connection(error)
 
 
-@pytest.mark.parametrize(("code", "lost"), [("57P01", True), ("08003", True), ("42501", False), ("25P03", True)])
+@pytest.mark.parametrize(
+    ("code", "lost"), [("57P01", True), ("08003", True), ("42501", False), ("25P03", True)]
+)
 def test_lost(code: str, lost: bool) -> None:
     assert failures.lost_connection(made(code)) is lost
 
 
-def test_real_ones(server: Server, database: t.Any, dbname: str, driver: str) -> None:
+@pytest.mark.usefixtures("database")
+def test_real_ones(server: Server, dbname: str, driver: str) -> None:
     with Connector(uri=server.uri(dbname, driver)).admin() as admin:
         for statement, kind in (
             (ddl.CreateDatabase(dbname), errors.DatabaseExists),

@@ -11,6 +11,7 @@ from .. import options as opt
 
 @click.command("protect", epilog="Example: flask psql protect --uri postgresql://localhost/shop")
 @opt.setting_options(*opt.TARGET)
+@opt.bind_options
 @opt.dry_run
 @opt.common_options
 def command(**_: t.Any) -> None:

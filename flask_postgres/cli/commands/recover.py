@@ -11,6 +11,7 @@ from .. import options as opt
 
 @click.command("recover", epilog="Example: flask psql recover --dry-run")
 @opt.setting_options(*opt.TARGET)
+@opt.bind_options
 @opt.option("--discard", is_flag=True, help="Drop what was set aside, instead of putting it back.")
 @opt.force
 @opt.dry_run

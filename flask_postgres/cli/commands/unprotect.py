@@ -11,6 +11,7 @@ from .. import options as opt
 
 @click.command("unprotect", epilog="Example: flask psql unprotect")
 @opt.setting_options(*opt.TARGET)
+@opt.bind_options
 @opt.force
 @opt.dry_run
 @opt.common_options

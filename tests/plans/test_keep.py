@@ -1,0 +1,248 @@
+"""protect, unprotect, and recover in every state that a killed command can leave."""
+
+from __future__ import annotations
+
+import signal
+import typing as t
+
+import pytest
+
+from tests.faults.conftest import cluster, dbname, nursery, world  # noqa: F401 - fixtures
+from tests.faults.world import NEW_ROWS, OLD_ROWS, State, World, settled
+
+
+def _killed(world: World, step: int, moment: str, *command: str) -> State:  # noqa: F811
+    """Leave what a command leaves that is killed there; return the state before."""
+    world.app()
+    old = world.old_database()
+    result = world.run(
+        *(command or ("reset", "-f")), fault={"step": step, "moment": moment, "cause": "SIGKILL"}
+    )
+    assert result.code == -signal.SIGKILL, str(result)
+    settled(world, "nobody at work", world.nobody_at_work)
+    return old
+
+
+def test_protect_survives_a_comment(world: World) -> None:  # noqa: F811
+    world.app()
+    world.old_database()
+    world.sql("COMMENT ON DATABASE {} IS 'two\nlines'", world.dbname)
+    assert world.run("protect").code == 0
+    protected = world.state()
+    assert protected is not None
+    assert (protected.comment or "").startswith("two\nlines\n[flask-postgres:protected")
+    for command in (
+        ["drop", "-f"],
+        ["drop", "-f", "-fd"],
+        ["reset", "-f", "-fd"],
+        ["create", "-o", "-f"],
+        ["setup", "-o", "-f"],
+    ):
+        result = world.run(*command)
+        assert result.code == 1
+        assert "is protected" in result.err
+        assert "flask psql unprotect" in result.err
+        assert world.state() == protected
+    again = world.run("protect")
+    assert (again.code, "already protected" in again.err) == (0, True)
+    assert world.run("unprotect").code == 1  # nobody answers
+    assert world.state() == protected
+    assert world.run("unprotect", "-f").code == 0
+    state = world.state()
+    assert state is not None
+    assert state.comment == "two\nlines"
+    assert world.run("drop", "-f").code == 0
+
+
+def test_aside_and_unfinished(world: World) -> None:  # noqa: F811
+    """Nothing complete would be lost, so nobody is asked."""
+    old = _killed(world, 3, "during")
+    assert [item.kind for item in world.status().leftovers] == ["unfinished", "aside"]
+    for command in ("setup", "reset", "init", "create"):
+        result = world.run(command, *(["-f"] if command == "reset" else []))
+        assert result.code == 1
+        assert "flask psql recover" in result.err
+    result = world.run("recover")
+    assert result.code == 0, str(result)
+    assert "was recovered" in result.err
+    _check(world, old)
+
+
+def test_aside_and_nothing_in_its_place(world: World) -> None:  # noqa: F811
+    old = _killed(world, 3, "during")
+    assert world.run("drop", "-f").code == 0
+    missing = world.run("setup")
+    assert missing.code == 1
+    assert "flask psql recover" in missing.err
+    assert "flask psql recover" in world.run("drop", "-f").err
+    assert world.run("recover").code == 0
+    _check(world, old)
+
+
+def test_aside_and_a_complete_one(world: World) -> None:  # noqa: F811
+    """That would drop work: both are shown, and the name is asked for."""
+    old = _killed(world, 4, "after")
+    assert world.rows() == NEW_ROWS
+    refused = world.run("recover")
+    assert refused.code == 1
+    assert "now there" in refused.err
+    assert "set aside" in refused.err
+    assert world.rows() == NEW_ROWS
+    with world.cluster.connect(world.dbname):
+        assert world.run("recover", "-f").code == 1  # a superuser's session: it may not be ended
+    assert world.rows() == NEW_ROWS
+    state = world.state()
+    assert state is not None
+    assert state.open
+    assert world.run("recover", "-f").code == 0
+    _check(world, old)
+
+
+def test_discard_instead(world: World) -> None:  # noqa: F811
+    _killed(world, 4, "after")
+    assert world.run("recover", "--discard").code == 1  # nobody answers
+    assert world.run("recover", "--discard", "-f").code == 0
+    assert world.rows() == NEW_ROWS
+    assert world.names() == {world.dbname}
+    nothing = world.run("recover")
+    assert (nothing.code, "nothing to recover" in nothing.err) == (0, True)
+
+
+def test_two_asides_are_told_apart(world: World) -> None:  # noqa: F811
+    """The unfinished database names the command that set its predecessor aside."""
+    _killed(world, 4, "after")
+    between = world.state()
+    result = world.run("reset", "-f", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
+    assert result.code == -signal.SIGKILL
+    settled(world, "nobody at work", world.nobody_at_work)
+    assert len(world.names()) == 3
+    assert world.run("recover").code == 0
+    assert world.state() == between
+    assert world.rows() == NEW_ROWS
+    assert world.run("recover", "--discard", "-f").code == 0
+    assert world.names() == {world.dbname}
+
+
+def test_blocked(world: World) -> None:  # noqa: F811
+    old = _killed(world, 2, "after", "reset", "-f", "-fd")
+    for command in (["reset", "-f"], ["setup"], ["create"], ["init"]):
+        result = world.run(*command)
+        assert result.code == 1
+        assert "flask psql recover" in result.err
+    assert world.run("recover").code == 0
+    _check(world, old)
+
+
+def test_unmade_without_a_mark(world: World) -> None:  # noqa: F811
+    """The command was killed between CREATE DATABASE and the mark."""
+    _killed(world, 1, "statement 1")
+    assert [item.kind for item in world.status().leftovers] == ["unmade"]
+    result = world.run("create")
+    assert result.code == 0
+    assert "unfinished (flask psql recover removes it)" in result.err
+    assert world.run("recover").code == 0
+    assert world.names() == {world.dbname}
+
+
+def test_an_old_database_without_its_mark_is_never_dropped(world: World) -> None:  # noqa: F811
+    """Somebody has written another comment on it, or restored it: only its name is left of us."""
+    _killed(world, 4, "after")
+    (aside,) = world.names() - {world.dbname}
+    world.sql("COMMENT ON DATABASE {} IS NULL", aside)
+    for command in (
+        ["setup"],
+        ["recover", "-f"],
+        ["reset", "-f", "-fd"],
+        ["recover", "--discard", "-f"],
+        ["drop", "-f"],
+    ):
+        assert world.run(*command).code == 0
+        assert aside in world.names()
+
+
+def test_one_put_back_by_hand(world: World) -> None:  # noqa: F811
+    old = _killed(world, 4, "after")
+    (aside,) = world.names() - {world.dbname}
+    world.sql("DROP DATABASE {}", world.dbname)
+    world.sql("ALTER DATABASE {} RENAME TO {}", aside, world.dbname)
+    assert "flask psql recover" in world.run("reset", "-f").err
+    assert world.run("recover").code == 0
+    _check(world, old)
+
+
+@pytest.mark.parametrize("kind", ["target", "aside"])
+def test_invalid(world: World, kind: str) -> None:  # noqa: F811
+    """What an interrupted DROP leaves can only be dropped."""
+    _killed(world, 4, "after")
+    (aside,) = world.names() - {world.dbname}
+    name = world.dbname if kind == "target" else aside
+    world.cluster.execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s", name)
+    result = world.run("recover", "-f")
+    assert result.code == 1
+    if kind == "aside":
+        assert "recover --discard" in result.err
+        assert world.run("recover", "--discard", "-f").code == 0
+        assert world.rows() == NEW_ROWS
+    else:
+        assert "flask psql drop" in result.err
+        assert world.run("init").code == 1
+        assert world.run("drop", "-f").code == 0
+        assert world.run("recover", "-f").code == 0
+        assert world.rows() == OLD_ROWS
+    assert world.names() == {world.dbname}
+
+
+def test_a_discard_that_fails(world: World) -> None:  # noqa: F811
+    """The reset has succeeded all the same."""
+    world.app()
+    world.old_database()
+    child = world.start("reset", "-f", fault={"step": 5, "moment": "before", "cause": "pause"})
+    settled(world, "the last step", lambda: child.reached)
+    (aside,) = world.names() - {world.dbname}
+    world.sql("ALTER DATABASE {} IS_TEMPLATE true", aside)  # a template cannot be dropped
+    child.go_on()
+    result = child.finish()
+    world.sql("ALTER DATABASE {} IS_TEMPLATE false", aside)
+    assert result.code == 0, str(result)
+    assert aside in result.err
+    assert "flask psql recover --discard" in result.err
+    assert world.rows() == NEW_ROWS
+    assert world.mend() == ["flask psql recover --discard"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("killed_at", range(1, 9))
+def test_recover_itself_is_killed(world: World, killed_at: int, late: bool) -> None:  # noqa: F811
+    """It can be run again, from wherever it was."""
+    old = _killed(world, 4, "after") if late else _killed(world, 3, "during")
+    for step in (1, 2):
+        fault = {"step": step, "moment": f"statement {killed_at}", "cause": "SIGKILL"}
+        if world.run("recover", "-f", fault=fault).code == 0:
+            break
+        settled(world, "nobody at work", world.nobody_at_work)
+        world.announced()
+    world.mend()
+    if not late:
+        _check(world, old)
+    assert world.rows() in (OLD_ROWS, NEW_ROWS)
+    assert world.names() == {world.dbname}
+
+
+@pytest.mark.parametrize("killed_at", range(1, 10))
+def test_undoing_itself_is_killed(world: World, killed_at: int) -> None:  # noqa: F811
+    world.app(callback="db.create_all()\n1 / 0")
+    old = world.old_database()
+    fault: dict[str, t.Any] = {"step": None, "moment": f"undo {killed_at}", "cause": "SIGKILL"}
+    world.run("reset", "-f", "-fd", fault=fault)
+    settled(world, "nobody at work", world.nobody_at_work)
+    world.announced()
+    if world.state() != old:
+        assert world.run("recover").code == 0
+    world.mend()
+    _check(world, old)
+
+
+def _check(world: World, old: State) -> None:  # noqa: F811
+    assert world.state() == old
+    assert world.rows() == OLD_ROWS
+    assert world.names() == {world.dbname}

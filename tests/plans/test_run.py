@@ -1,0 +1,168 @@
+"""Plans run in phases over all databases, and are undone in reverse, whatever goes wrong meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+
+from flask_postgres import PostgresUri
+from flask_postgres.errors import FlaskPostgresError, Interrupted, Refused
+from flask_postgres.plans import run as running
+from flask_postgres.plans.build import Plan, Request
+from flask_postgres.plans.run import Job, Run, execute
+from flask_postgres.plans.steps import DISCARD, FILL, SWAP, Step
+from flask_postgres.postgres.admin import Connector
+from flask_postgres.reporting import Silence
+
+LOG: list[str] = []
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Noting(Step):
+    """A step that notes what is done to it."""
+
+    name: str
+    raises: BaseException | None = None
+    undoing_raises: Exception | None = None
+    says: str | None = None
+    stays: str | None = None
+
+    def describe(self) -> str:
+        return self.name
+
+    def run(self, run: Run) -> None:
+        LOG.append(self.name)
+        if self.says:
+            run.outcomes.append(self.says)
+        if self.raises is not None:
+            raise self.raises
+
+    def undo(self, run: Run) -> None:  # noqa: ARG002
+        LOG.append(f"undo {self.name}")
+        if self.undoing_raises is not None:
+            raise self.undoing_raises
+
+    def remains(self, *, done: bool) -> str | None:
+        return self.stays if done else None
+
+
+class Swapping(Noting):
+    phase: t.ClassVar[int] = SWAP
+
+
+class Filling(Noting):
+    phase: t.ClassVar[int] = FILL
+    undoable: t.ClassVar[bool] = False
+
+
+class Dropping(Noting):
+    phase: t.ClassVar[int] = DISCARD
+    final: t.ClassVar[bool] = True
+
+
+class Outcomes(Silence):
+    def outcome(self, message: str) -> None:
+        LOG.append(f"says {message}")
+
+
+@pytest.fixture(autouse=True)
+def _no_log() -> None:
+    LOG.clear()
+
+
+@pytest.fixture
+def jobs(database: PostgresUri) -> t.Iterator[t.Callable[..., list[Job]]]:
+    """Return what makes jobs of lists of steps."""
+    made: list[Run] = []
+
+    def make(*plans: t.Sequence[Step]) -> list[Job]:
+        request = Request(command="reset", dbname=database.dbname)
+        for _ in plans:
+            connector = Connector(uri=database, token="0a0b0c0d")
+            made.append(Run(connector=connector, admin=connector.admin(), reporter=Outcomes()))
+        return [
+            Job(Plan(request=request, steps=tuple(steps)), run)
+            for steps, run in zip(plans, made, strict=True)
+        ]
+
+    yield make
+    for run in made:
+        run.admin.close()
+
+
+Jobs = t.Callable[..., list[Job]]
+
+
+def test_phases_before_databases(jobs: Jobs) -> None:
+    """No old database is dropped before every new one is complete."""
+    execute(
+        jobs(
+            [Noting(name="make 1"), Filling(name="fill 1", says="one"), Dropping(name="drop 1")],
+            [Noting(name="make 2"), Filling(name="fill 2", says="two"), Dropping(name="drop 2")],
+        )
+    )
+    assert LOG == ["make 1", "make 2", "fill 1", "fill 2", "says one", "says two", "drop 1", "drop 2"]
+
+
+@pytest.mark.parametrize("error", [Refused("no"), Interrupted(2), SystemExit(0), KeyboardInterrupt()])
+def test_undone_in_reverse(jobs: Jobs, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        execute(
+            jobs(
+                [Noting(name="make 1"), Swapping(name="swap 1"), Filling(name="fill 1", says="one")],
+                [Noting(name="make 2"), Swapping(name="swap 2"), Filling(name="fill 2", raises=error)],
+            )
+        )
+    assert LOG[-4:] == ["undo swap 2", "undo swap 1", "undo make 2", "undo make 1"]
+    assert not any(line.startswith("says") for line in LOG)
+
+
+def test_the_step_that_failed_is_undone_too(jobs: Jobs) -> None:
+    with pytest.raises(Refused):
+        execute(jobs([Noting(name="make"), Swapping(name="swap", raises=Refused("no"))]))
+    assert LOG == ["make", "swap", "undo swap", "undo make"]
+
+
+@pytest.mark.parametrize(
+    "problem", [FlaskPostgresError("gone"), RuntimeError("gone"), BrokenPipeError("gone")]
+)
+def test_undoing_goes_on_after_a_failure_and_says_so(jobs: Jobs, problem: Exception) -> None:
+    with pytest.raises(Refused) as caught:
+        execute(
+            jobs([Noting(name="make"), Swapping(name="swap", raises=Refused("no"), undoing_raises=problem)])
+        )
+    assert LOG == ["make", "swap", "undo swap", "undo make"]
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("Undoing failed: swap: gone Nothing was dropped; ")
+
+
+def test_nothing_final_is_undone(jobs: Jobs) -> None:
+    with pytest.raises(RuntimeError):
+        execute(jobs([Noting(name="make", says="done"), Dropping(name="drop", raises=RuntimeError())]))
+    assert LOG == ["make", "says done", "drop"]
+
+
+def test_what_stays_is_said(jobs: Jobs) -> None:
+    failing = Swapping(name="b", raises=Interrupted(15), stays="It had not ended.")
+    with pytest.raises(Interrupted) as caught:
+        execute(jobs([Noting(name="a", stays="It stays."), failing]))
+    assert caught.value.remark == "It stays."
+
+
+def test_a_server_that_is_gone_is_tried_for_a_while(jobs: Jobs) -> None:
+    """Every step is told as not undone, but the server is not waited for again for each of them."""
+    (job,) = jobs([Noting(name="make"), Swapping(name="swap", raises=Refused("no"))])
+    pauses: list[float] = []
+    job.run.sleep = pauses.append
+    gone = dataclasses.replace(
+        job.run.connector, uri=job.run.connector.uri.with_dbname("x"), admin_dbname="no_such"
+    )
+    job.run.connector = gone
+    with pytest.raises(Refused) as caught:
+        execute([job])
+    assert pauses == [running.UNDO_PAUSE] * (running.UNDO_ATTEMPTS - 1)
+    assert LOG == ["make", "swap"]
+    assert "Undoing failed: swap: " in str(caught.value)
+    assert "flask psql recover" in str(caught.value)
