@@ -146,7 +146,9 @@ def _other_binds(error: AppError, extension: Extension, chosen: t.Sequence[BindK
 
     Flask-SQLAlchemy's own ``db.create_all()`` and an ``env.py`` for several databases want them all.
     """
-    others = [key for key, engine in extension.engines().items() if key not in chosen and is_postgresql(engine)]
+    others = [
+        key for key, engine in extension.engines().items() if key not in chosen and is_postgresql(engine)
+    ]
     if others and faults.is_connection_failure(error.__cause__):
         return "The app has other binds, which were not chosen: --all-binds chooses them."
     return None

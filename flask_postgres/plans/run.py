@@ -93,7 +93,8 @@ def execute(jobs: t.Sequence[Job], *, guard: Guard | None = None) -> None:
                 with guard.holding(step.held):
                     step.run(job.run)
                 begun[-1].done = True
-                guard.check()
+                if not (step.held and len(begun) == len(work)):  # then all is done: too late to stop
+                    guard.check()
             guard.deferred = True
             _announce(jobs)
         except BaseException as error:

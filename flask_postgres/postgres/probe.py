@@ -191,6 +191,10 @@ def _from_answer(answer: Answer | None, uri: PostgresUri, where: str, said: str)
     if answer == Answer():
         message = f"something listens at {where}, but it does not speak PostgreSQL's protocol."
         return CannotConnect(message, hint=f"Check the port of the URI. The driver said: {said}")
+    if _mentions_ssl(said) and uri.query.get("sslmode") in ("require", "verify-ca", "verify-full"):
+        # Our own start-up message is not encrypted: what the server answers to it says nothing.
+        hint = "Look at sslmode and the other ssl keys of the URI."
+        return CannotConnect(f"cannot connect to {where} as {_who(uri)}: {said}", hint=hint)
     if answer is not None and answer.sqlstate is not None:
         return _refused(answer, uri, where)
     if "connection slots" in said or "too many c" in said:  # told only after the password was right

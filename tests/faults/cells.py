@@ -109,7 +109,7 @@ class Cell:
 
 
 def points(scenario: Scenario) -> t.Iterator[tuple[int, str, str, int]]:
-    """Yield every point of a plan: the step's number and name, the moment, and the statement if within one."""
+    """Yield every point: the step's number and name, the moment, and the statement if within one."""
     for number, step in enumerate(scenario.steps, 1):
         name = type(step).__name__
         yield number, name, "before", 0

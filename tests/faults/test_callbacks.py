@@ -127,9 +127,8 @@ def test_one_that_waits_for_a_child(world: World) -> None:
 )
 def test_one_that_forks(world: World, fork: str) -> None:
     """The plan is the parent's. A signal that the child gets is nothing to it."""
-    world.app(
-        callback=f"import multiprocessing, os, sys, time, warnings\nwarnings.simplefilter('ignore')\n{fork}\n{SEEDING}"
-    )
+    imports = "import multiprocessing, os, sys, time, warnings\nwarnings.simplefilter('ignore')"
+    world.app(callback=f"{imports}\n{fork}\n{SEEDING}")
     world.old_database()
     result = world.run("reset", "-f")
     assert result.code == 0, str(result)

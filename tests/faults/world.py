@@ -15,7 +15,6 @@ import typing as t
 import psycopg
 from psycopg import sql
 
-from flask_postgres import PostgresUri
 from flask_postgres.postgres import ddl
 from flask_postgres.postgres.admin import Connector
 from flask_postgres.postgres.status import Status, look
@@ -79,11 +78,13 @@ class World:
 
     # What it is made of
 
-    def app(self, *, driver: str = "psycopg", callback: str = SEED, user: str = ROLE) -> None:
+    def app(
+        self, *, driver: str = "psycopg", callback: str = SEED, user: str = ROLE, uri: str | None = None
+    ) -> None:
         """Write the app."""
-        uri = self.cluster.uri(self.dbname, driver, user=user, password=PASSWORD)
+        own = self.cluster.uri(self.dbname, driver, user=user, password=PASSWORD)
         body = textwrap.dedent(callback).strip().replace("\n", "\n" + " " * 8)
-        text = APP.format(uri=uri.render(hide_password=False), callback=body)
+        text = APP.format(uri=uri or own.render(hide_password=False), callback=body)
         (self.folder / "app.py").write_text(textwrap.dedent(text))
 
     def old_database(self, *, owner: str = ROLE) -> State:
@@ -150,11 +151,11 @@ class World:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
-    def backend(self, *, waiting: bool = True) -> int | None:
+    def backend(self) -> int | None:
         """Return the server process that works for our command, when it is in the middle of something."""
         query = """
-            SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'flask-postgres %%'
-            AND state = 'active' AND wait_event_type IN ('Lock', 'IPC') AND position(%s in application_name) > 0
+            SELECT pid FROM pg_stat_activity WHERE state = 'active' AND wait_event_type IN ('Lock', 'IPC')
+            AND application_name LIKE 'flask-postgres %%' AND position(%s in application_name) > 0
         """
         rows = self.cluster.execute(query, self.dbname)
         return int(rows[0][0]) if rows else None
@@ -167,7 +168,8 @@ class World:
 
     def state(self, name: str | None = None) -> State | None:
         rows = self.cluster.execute(
-            "SELECT d.oid, pg_get_userbyid(datdba), datconnlimit, datallowconn, shobj_description(d.oid, 'pg_database'),"
+            "SELECT d.oid, pg_get_userbyid(datdba), datconnlimit, datallowconn,"
+            " shobj_description(d.oid, 'pg_database'), "
             " (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0)"
             " FROM pg_database d WHERE datname = %s",
             name or self.dbname,
@@ -211,7 +213,7 @@ class World:
         return done
 
 
-def settled(world: World, what: str, condition: t.Callable[[], bool], *, timeout: float = 20) -> None:
+def settled(_: World, what: str, condition: t.Callable[[], bool], *, timeout: float = 20) -> None:
     """Wait for something, with patience for a server that starts again."""
 
     def asked() -> bool:

@@ -65,8 +65,8 @@ MODELS_OF = {
 }
 
 
-def with_callback(app: str, *lines: str, asks: str = "app, db") -> str:
+def with_callback(app: str, *lines: str) -> str:
     """Return an app with an init callback of these lines."""
     body = "\n".join(f"    {line}" for line in lines)
-    registered = f"from flask_postgres import init_db_callback\n\n@init_db_callback\ndef seed({asks}):\n{body}\n"
-    return textwrap.dedent(app) + "\n" + registered
+    registered = "\nfrom flask_postgres import init_db_callback\n\n@init_db_callback\ndef seed(app, db):\n"
+    return textwrap.dedent(app) + registered + body + "\n"

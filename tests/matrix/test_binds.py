@@ -110,7 +110,7 @@ def test_chosen_binds(
 @pytest.mark.parametrize("command", ["setup", "status", "drop"])
 def test_an_unknown_bind(shop: Project, server: Server, names: Names, command: str) -> None:
     assert error(shop.here(command, "--bind-key", "log")) == (
-        "the app's Flask-SQLAlchemy has no bind \"log\"; its binds: logs, sales."
+        'the app\'s Flask-SQLAlchemy has no bind "log"; its binds: logs, sales.'
     )
     assert not any(present(server, names))
 
@@ -257,9 +257,7 @@ def test_a_callback_that_wants_every_bind(shop: Project, server: Server, names: 
     assert counts(server, names) == [0, 0, 0]
 
 
-def test_a_setup_of_all_that_fails_leaves_what_was_there(
-    shop: Project, server: Server, names: Names
-) -> None:
+def test_a_setup_of_all_that_fails_leaves_what_was_there(shop: Project, server: Server, names: Names) -> None:
     assert shop.here("setup").code == 0
     failing = with_callback(app_of(server, names), "db.create_all()", "1 / 0")
     shop.write({"app.py": failing})

@@ -25,7 +25,6 @@ MATRIX = [
     ),
     ("Lite", "psycopg2"),
     ("Lite", "psycopg"),
-    ("Lite", "pg8000"),
     ("Lite, async", "asyncpg"),
     ("Lite, async", "psycopg"),
 ]
@@ -103,9 +102,8 @@ def test_lite_without_metadata_says_what_it_needs(project: Project, server: Serv
 
 def test_lite_with_an_engine_that_is_a_dict(project: Project, server: Server, dbname: str) -> None:
     """With options beside the URL, as its documentation shows."""
-    text = LITE.format(uri=full(server.uri(dbname)))
-    uri = repr(full(server.uri(dbname)))
-    project.write({"app.py": text.replace(f'"default": {uri}', f'"default": {{"url": {uri}, "echo": False}}')})
+    as_dict = LITE.replace("{uri!r}", '{{"url": {uri!r}, "pool_size": 2}}')
+    project.write({"app.py": as_dict.format(uri=full(server.uri(dbname)))})
     assert project.here("setup").code == 0
     other = f"{dbname}_other"
     assert project.here("setup", "--uri", full(server.uri(other))).code == 0

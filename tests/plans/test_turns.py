@@ -70,7 +70,7 @@ def test_a_waiter_is_not_connected_and_says_for_what(server: Server, database: P
 def test_patience_ends(database: PostgresUri) -> None:
     clock = Clock()
     first, _ = turns.take(_connector(database), lambda _: None)
-    with first, pytest.raises(Refused, match="no turn on database .* in 600 s: another command has it"):
+    with first, pytest.raises(Refused, match=r"no turn on database .* in 600 s: another command has it"):
         turns.take(_connector(database), lambda _: None, sleep=lambda _: clock.sleep(100), clock=clock)
 
 

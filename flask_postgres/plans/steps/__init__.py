@@ -1,7 +1,8 @@
 """The steps that plans are made of: each is data, and knows how to run itself and to undo itself."""
 
 from .base import DISCARD, FILL, FINISH, MAKE, SWAP, Step, look_up
-from .making import CreateDatabase, Finish, Initialize, InstallExtensions, MakeUnfinished, Protect, Publish
+from .finishing import Finish, Protect
+from .making import CreateDatabase, Initialize, InstallExtensions, MakeUnfinished, Publish
 from .removing import DropDatabase, RemoveLeftover
 from .replacing import CloseToOthers, Discard, Swap, put_back
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
-from ...errors import DatabaseExists, DatabaseMissing, ServerError, ServerUnreachable
+from ...errors import CannotConnect, DatabaseExists, DatabaseMissing, ServerError, ServerUnreachable
 from ...postgres import ddl
 from ...postgres.facts import Database, Facts, Grant, Parameter
 from ...postgres.marks import Mark, State
 from .. import checks
 from .base import (
-    DISCARD,
     FILL,
-    FINISH,
     SWAP,
     Faults,
     Statements,
     Step,
     drop,
-    expect,
     look_up,
     lost_race,
     made_here,
@@ -27,6 +25,10 @@ from .base import (
 
 if t.TYPE_CHECKING:
     from ..run import Run
+
+STANDBY_ATTEMPTS = 40
+STANDBY_PAUSE = 0.25
+"""Seconds between two attempts."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -187,6 +189,8 @@ class Initialize(Step):
 
     def run(self, run: Run) -> None:
         assert run.initialize is not None, "the plan was built to initialize"
+        if len(run.connector.uri.hosts) > 1:
+            _await_standbys(run)
         try:
             with run.reporter.progress(f'initializing database "{self.name}"'):
                 did = run.initialize()
@@ -200,89 +204,15 @@ class Initialize(Step):
         return None if self.transient else f'What it had committed to "{self.name}" stays.'
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Finish(Step):
-    """Take the "unfinished" mark away: once it is gone, the plan has succeeded.
+def _await_standbys(run: Run) -> None:
+    """Wait until the target can be reached by its URI.
 
-    :param comment: the one that the former database had; the app may have written another since.
-    :param outcomes: what is said once every database of the command has got so far.
+    libpq asks several hosts in turn, and gives up at a standby to which the new database has not come yet.
     """
-
-    name: str
-    token: str
-    comment: str | None = None
-    connection_limit: int | None = None
-    protect: bool = False
-    outcomes: tuple[str, ...] = ()
-    phase: t.ClassVar[int] = FINISH
-
-    def describe(self) -> str:
-        mark = "mark it as protected" if self.protect else 'clear the mark "unfinished"'
-        return f'finish "{self.name}": {mark}; from here on there is no way back'
-
-    def statements(self) -> Statements:
-        return self._statements(self.comment)
-
-    def _statements(self, comment: str | None) -> Statements:
-        final = Mark(State.PROTECTED).under(comment) if self.protect else comment
-        limit = self.connection_limit
-        limits = (ddl.ConnectionLimit(self.name, limit),) if limit is not None else ()
-        # Changing the row keeps others from renaming or dropping the database until we are done.
-        hold = ddl.AllowConnections(self.name, True)
-        return (hold, *limits, ddl.CommentOnDatabase(self.name, final))
-
-    def run(self, run: Run) -> None:
-        doing = f'finish database "{self.name}"'
-        with run.admin.transaction(doing=doing):
-            hold, *_ = self.statements()
-            try:
-                run.admin.run(hold, doing=doing)
-            except DatabaseMissing as error:
-                raise lost_race(self.name) from error
-            found = expect(run.admin, self.name, run.made[self.name], token=self.token)
-            run.admin.run(*self._statements(found.comment)[1:], doing=doing)
-        run.outcomes.extend(self.outcomes)
-
-    def undo(self, run: Run) -> None:
-        """Mark it again: with several databases, one that cannot finish takes all of them back."""
-        found = look_up(run.admin, self.name)
-        if found is not None and made_here(run, self.name, found):
-            mark = Mark(State.UNFINISHED, of=self.name, token=self.token)
-            run.admin.run(ddl.CommentOnDatabase(self.name, mark.under(found.comment)), doing="mark it again")
-        run.outcomes.clear()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Protect(Step):
-    """Mark a database as protected.
-
-    :param oid: of the database that is meant; None for one that this plan has made.
-    :param said: whether that is an outcome of its own.
-    """
-
-    name: str
-    oid: int | None = None
-    comment: str | None = None
-    said: bool = False
-    phase: t.ClassVar[int] = DISCARD
-    undoable: t.ClassVar[bool] = False
-
-    def describe(self) -> str:
-        return f'mark "{self.name}" as protected'
-
-    def statements(self) -> Statements:
-        return (ddl.CommentOnDatabase(self.name, Mark(State.PROTECTED).under(self.comment)),)
-
-    def faults(self, facts: Facts) -> Faults:
-        if facts.target is not None:
-            yield from checks.owning(facts.target, facts)
-
-    def run(self, run: Run) -> None:
-        if self.oid is not None:
-            expect(run.admin, self.name, self.oid, token=run.token)
-        run.admin.run(*self.statements(), doing=self.describe())
-        if self.said:
-            run.outcomes.append(f'database "{self.name}" is now protected')
+    for _ in range(STANDBY_ATTEMPTS):
+        with contextlib.suppress(CannotConnect), run.connector.target():
+            return
+        run.sleep(STANDBY_PAUSE)
 
 
 def _grants(name: str, owner: str, grants: t.Sequence[Grant]) -> Statements:
