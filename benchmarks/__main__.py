@@ -6,6 +6,7 @@ import argparse
 import pathlib
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -25,6 +26,7 @@ NAMED = ("flask", "click", "sqlalchemy", "flask-sqlalchemy", "psycopg", "psycopg
 def main() -> int:
     """Run what the command line asks for; the exit code tells whether every target was met."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped
     made = environments.make(driver=options.driver)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="flask-postgres-bench-apps-"))
     try:
@@ -54,7 +56,8 @@ def main() -> int:
 def _measure(bench: Bench, name: str) -> report.Section:
     began = time.monotonic()
     section = ROWS[name](bench)
-    print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    took = f"({name}: {time.monotonic() - began:.0f} s)"
+    print(report.chapter(section), took, sep="\n\n", end="\n\n", file=sys.stderr, flush=True)
     return section
 
 

@@ -82,8 +82,13 @@ def document(sections: t.Sequence[Section], *, versions: t.Mapping[str, str], ru
         ),
     ]
     for section in sections:
-        parts += [f"## {section.title}", section.about, _details(section)]
+        parts.append(chapter(section))
     return "\n\n".join(parts) + "\n"
+
+
+def chapter(section: Section) -> str:
+    """Return one section."""
+    return f"## {section.title}\n\n{section.about}\n\n{_details(section)}"
 
 
 def _targets(sections: t.Sequence[Section]) -> list[Line]:

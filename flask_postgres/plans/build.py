@@ -232,7 +232,10 @@ def _replace(case: _Situation, old: Database) -> Plan:
     steps.extend(_finish(case, like=old))
     steps.append(Discard(name=aside, of=case.name))
     return Plan(
-        request=request, steps=tuple(steps), destroys=old, notes=(*lost, *_leftover_notes(case, redone=True))
+        request=request,
+        steps=tuple(steps),
+        destroys=old,
+        notes=(*lost, *_other_template(case, old), *_leftover_notes(case, redone=True)),
     )
 
 
@@ -306,6 +309,18 @@ def _carried(old: Database, facts: Facts) -> tuple[tuple[Parameter, ...], tuple[
             f"the setting {item.name}{whose} in this database will be lost: only a superuser may set it"
         )
     return tuple(carried), tuple(lost)
+
+
+def _other_template(case: _Situation, old: Database) -> t.Iterator[str]:
+    """Say where the new database will be another one, because its template is and no setting says more."""
+    template, given = case.facts.template, case.request.clauses
+    if template is None:
+        return
+    if "encoding" not in given and old.encoding != template.encoding:
+        yield f"the encoding will be {template.encoding} and no longer {old.encoding} (setting: encoding)"
+    localized = {"locale", "lc_collate", "icu_locale"} & given.keys()
+    if not localized and old.collate and old.collate != template.collate:
+        yield f"the collation will be {template.collate} and no longer {old.collate} (setting: lc_collate)"
 
 
 def _refuse_interrupted(case: _Situation) -> None:

@@ -75,9 +75,17 @@ def test_one_that_holds_a_connection(world: World, then: str) -> None:
         assert world.names() == {world.dbname}
 
 
-@pytest.mark.parametrize("named", ["", "?application_name=the+app+itself"])
-@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("signum", "driver", "named"),
+    [
+        (signal.SIGINT, "psycopg2", ""),
+        (signal.SIGTERM, "psycopg2", ""),
+        (signal.SIGHUP, "psycopg2", ""),
+        (signal.SIGTERM, "psycopg2", "?application_name=the+app+itself"),
+        (signal.SIGINT, "psycopg", ""),
+        (signal.SIGTERM, "psycopg", "?application_name=the+app+itself"),
+    ],
+)
 def test_one_that_blocks_in_the_driver(world: World, driver: str, signum: int, named: str) -> None:
     """psycopg2 waits in C, where Python sees no signal: its session is ended from outside."""
     world.app(driver=driver, callback="db.session.execute(db.text('SELECT pg_sleep(60)'))")

@@ -168,3 +168,13 @@ def _closed(world: World, dbname: str) -> t.Iterator[None]:
         yield
     finally:
         world.sql("GRANT CONNECT ON DATABASE {} TO PUBLIC", dbname)
+
+
+def test_what_cannot_be_carried_is_said_before_the_confirmation(world: World) -> None:
+    world.app()
+    world.sql("CREATE DATABASE {} OWNER app_dev ENCODING 'LATIN1' TEMPLATE template0", world.dbname)
+    world.sql("ALTER DATABASE {} SET log_min_messages = 'error'", world.dbname)
+    result = world.run("reset")
+    assert result.code == 1
+    assert "Note: the encoding will be UTF8 and no longer LATIN1 (setting: encoding)" in result.err
+    assert "Note: the setting log_min_messages in this database will be lost" in result.err
