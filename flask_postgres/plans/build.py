@@ -81,6 +81,11 @@ class Plan:
         return not self.request.force_disconnect and self.request.command != "recover"
 
     @property
+    def replaces(self) -> str | None:
+        """The name of the database that a new one is put in the place of, all or nothing."""
+        return next((step.old.name for step in self.steps if isinstance(step, Swap)), None)
+
+    @property
     def at_stake(self) -> Database | None:
         """The database whose name the user has to type."""
         return self.destroys or self.unprotects

@@ -137,6 +137,9 @@ def _undo(begun: t.Sequence[_Begun], error: BaseException) -> None:
     said += [text for run in runs.values() for text in run.remarks]
     if problems:
         said.append("Undoing failed: " + "; ".join(problems) + _RECOVER)
+    elif isinstance(error, (FlaskPostgresError, Interrupted)):
+        plans = {id(one.job.plan): one.job.plan for one in begun}
+        said += [f'Database "{plan.replaces}" is as it was.' for plan in plans.values() if plan.replaces]
     if said:
         _add_to(error, " ".join(said))
 
