@@ -20,6 +20,7 @@ from ..servers import (
     give_to_server_account,
     wait_until,
 )
+from .cells import FULL
 from .nursery import Nursery
 from .world import NEW_ROWS, World
 
@@ -54,7 +55,7 @@ def pair(folder: pathlib.Path) -> t.Iterator[tuple[Server, Server]]:
         primary.stop("immediate")
 
 
-@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"] if FULL else ["psycopg2"])
 def test_failover(pair: tuple[Server, Server], nursery: Nursery, tmp_path: pathlib.Path, driver: str) -> None:
     primary, standby = pair
     world = World(primary, nursery, "shop", tmp_path)
@@ -83,7 +84,7 @@ def test_failover(pair: tuple[Server, Server], nursery: Nursery, tmp_path: pathl
     assert world.names() == {"shop"}
 
 
-@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"] if FULL else ["psycopg2"])
 def test_encryption(folder: pathlib.Path, nursery: Nursery, tmp_path: pathlib.Path, driver: str) -> None:
     server = Server(folder, bin_dir=_programs_with_ssl())
     server.initdb()

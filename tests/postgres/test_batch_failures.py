@@ -190,6 +190,7 @@ def small_engine(request: pytest.FixtureRequest, small_server: Server) -> t.Iter
     engine.dispose()
 
 
+@pytest.mark.long
 def test_more_than_the_lock_table_holds(small_engine: sa.Engine) -> None:
     message = r"400 tables in one transaction.*max_locks_per_transaction"
     with pytest.raises(ServerError, match=message) as caught:
@@ -198,6 +199,7 @@ def test_more_than_the_lock_table_holds(small_engine: sa.Engine) -> None:
     assert sa.inspect(small_engine).get_table_names() == []
 
 
+@pytest.mark.long
 def test_more_than_the_lock_table_holds_is_split_when_allowed(small_engine: sa.Engine) -> None:
     report = create_tables(small_engine, small(LOCKED_OUT), split=True)
     assert report.fallback is None
@@ -206,6 +208,7 @@ def test_more_than_the_lock_table_holds_is_split_when_allowed(small_engine: sa.E
     assert create_tables(small_engine, small(LOCKED_OUT)).statements == 0
 
 
+@pytest.mark.long
 def test_a_callers_transaction_is_never_split(small_engine: sa.Engine) -> None:
     with small_engine.begin() as connection, pytest.raises(ServerError, match="max_locks_per_transaction"):
         create_tables(connection, small(LOCKED_OUT), split=True)
