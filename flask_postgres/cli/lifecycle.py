@@ -115,7 +115,7 @@ def _works(invocation: Invocation, command: Command, chosen: t.Sequence[Target])
     return [
         Work(
             request=_request(invocation, command, target.uri.dbname, how),
-            connector=dataclasses.replace(reach, token=reaches[0].token),
+            connector=reach,
             initialize=initialize,
             release=functools.partial(release, invocation),
             make_extensions=functools.partial(_make_extensions, server) if server else None,

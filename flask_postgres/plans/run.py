@@ -144,7 +144,7 @@ def _undo(begun: t.Sequence[_Begun], error: BaseException) -> None:
         _add_to(error, " ".join(said))
 
 
-_RECOVER = " Nothing was dropped; once the server answers, run: flask psql recover"
+_RECOVER = ". Once the server answers, look and put back: flask psql status, flask psql recover"
 
 
 def _reopen(run: Run) -> None:

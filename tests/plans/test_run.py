@@ -135,7 +135,7 @@ def test_undoing_goes_on_after_a_failure_and_says_so(jobs: Jobs, problem: Except
         )
     assert LOG == ["make", "swap", "undo swap", "undo make"]
     assert caught.value.hint is not None
-    assert caught.value.hint.startswith("Undoing failed: swap: gone Nothing was dropped; ")
+    assert caught.value.hint.startswith("Undoing failed: swap: gone. Once the server answers")
 
 
 def test_nothing_final_is_undone(jobs: Jobs) -> None:
