@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import pathlib
+import signal
 import tempfile
 import typing as t
 
@@ -17,6 +18,14 @@ from .project import Project, clean_environment
 from .servers import PASSWORD, ProductServer, Server
 
 _numbers = itertools.count()
+
+
+def pytest_configure() -> None:
+    """Take SIGINT as a terminal sends it: a shell that runs the tests in the background ignores it, and
+    every command that they start would inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def translate(error: DBAPIError, *, doing: str) -> FlaskPostgresError:
         return ServerError(f"could not {doing}: {said}", hint="Remove it: flask psql drop", sqlstate=code)
     if "collation version mismatch" in said or (code == "XX000" and "collation" in said):
         return ServerError(f"could not {doing}: {said}", hint=_COLLATION, sqlstate=code)
-    if code == "XX000" and "concurrently" in said:
+    if code == "40P01" or (code == "XX000" and "concurrently" in said):  # 40P01: a deadlock, and we lost
         message = f"could not {doing}: another command was changing the same database."
         return errors.LostRace(message, hint="Look at it: flask psql status")
     known = _BY_CODE.get(code or "")
