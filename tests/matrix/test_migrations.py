@@ -255,5 +255,5 @@ def test_a_migration_that_fails(project: Project, server: Server, dbname: str) -
     script.write_text(script.read_text().replace("sa.Integer", "sa.Intger"))
     message = error(project.here("reset", "--force"))
     assert "AttributeError: module 'sqlalchemy' has no attribute 'Intger'" in message
-    assert message.endswith("(migrations/versions/three.py:9)")
+    assert message.endswith(f'(migrations/versions/three.py:9). Database "{dbname}" is as it was.')
     assert oid(server, dbname) == before
