@@ -68,6 +68,15 @@ def test_advice(code: str, message: str, hint: str) -> None:
     assert hint in str(failures.translate(made(code, message, "There is 1 other session."), doing="x"))
 
 
+@pytest.mark.parametrize(
+    ("code", "message"), [("40P01", "deadlock detected"), ("XX000", "tuple concurrently updated")]
+)
+def test_whoever_loses_a_race_is_told_so(code: str, message: str) -> None:
+    error = failures.translate(made(code, message), doing="finish it")
+    assert type(error) is errors.LostRace
+    assert str(error).startswith("could not finish it: another command")
+
+
 def test_detail_is_shown() -> None:
     error = failures.translate(made("55006", "busy", "There is 1 other session"), doing="x")
     assert "busy. There is 1 other session" in str(error)
