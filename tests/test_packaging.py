@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import pathlib
 import shutil
 import subprocess
@@ -19,11 +18,10 @@ ROOT = pathlib.Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Return a folder with the wheel and the sdist, made from a copy of what would be released."""
-    if importlib.util.find_spec("flit_core") is None:
-        pytest.skip("flit_core is not installed")
+    pytest.importorskip("flit_core")
     source = tmp_path_factory.mktemp("source") / "project"
     ignored = shutil.ignore_patterns(
-        ".git", ".*_cache", "__pycache__", ".venv*", "dist", "*.egg-info", ".hypothesis"
+        ".git", ".cache", ".*_cache", "__pycache__", ".venv*", "dist", "*.egg-info", ".hypothesis"
     )
     shutil.copytree(ROOT, source, ignore=ignored)
     target = tmp_path_factory.mktemp("built")
