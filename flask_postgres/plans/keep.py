@@ -208,6 +208,8 @@ class PutBack(Step):
         if found is None or found.oid != self.aside.oid or (present.oid if present else None) != planned:
             raise lost_race(self.name)
         if present is not None and self.present is not None and self.present.abandoned:
+            if present.mark != self.present.mark:
+                raise lost_race(self.name)  # whoever made it has come to the end after all
             close_unfinished(run.admin, self.name, present, token=self.token)
         put_back(run.admin, self.name, aside=self.aside.name, found=found, spare=self._spare, present=present)
         run.reporter.outcome(f'database "{self.name}" was recovered')

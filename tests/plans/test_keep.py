@@ -247,3 +247,32 @@ def _check(world: World, old: State) -> None:  # noqa: F811
     assert world.state() == old
     assert world.rows() == OLD_ROWS
     assert world.names() == {world.dbname}
+
+
+def test_what_was_put_back_meanwhile_is_not_touched(world: World) -> None:  # noqa: F811
+    """Nothing is closed or marked but the very database that the plan means."""
+    old = _killed(world, 3, "during")
+    (aside,) = (item.name for item in world.status().leftovers if item.kind == "aside")
+    child = world.start("recover", fault={"step": 1, "moment": "sending 1", "cause": "pause"})
+    settled(world, "the first statement", lambda: child.reached)
+    world.sql("DROP DATABASE {}", world.dbname)
+    world.sql("ALTER DATABASE {} RENAME TO {}", aside, world.dbname)
+    world.sql("ALTER DATABASE {} ALLOW_CONNECTIONS true", world.dbname)
+    world.sql("COMMENT ON DATABASE {} IS 'kept'", world.dbname)
+    child.go_on()
+    result = child.finish()
+    assert (result.code, "another command has changed" in result.err) == (1, True), str(result)
+    _check(world, old)
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 3])
+def test_two_asides_are_told_apart_after_a_killed_recover(world: World, killed_at: int) -> None:  # noqa: F811
+    _killed(world, 4, "after")
+    between = world.state()
+    world.run("reset", "-f", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
+    settled(world, "nobody at work", world.nobody_at_work)
+    world.run("recover", fault={"step": 1, "moment": f"statement {killed_at}", "cause": "SIGKILL"})
+    settled(world, "nobody at work", world.nobody_at_work)
+    result = world.run("recover")
+    assert result.code == 0, str(result)
+    assert world.state() == between

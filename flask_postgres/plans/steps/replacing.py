@@ -150,13 +150,15 @@ class Discard(Step):
 def close_unfinished(admin: Session, name: str, found: Found, *, token: str | None) -> None:
     """Close a database that is to go, and end its sessions. It is marked, so a kill here is no secret."""
     doing = f'close "{name}" to connections'
-    mark = Mark(State.UNFINISHED, of=name, token=token)
     with admin.transaction(doing=doing):
-        admin.run(
-            ddl.AllowConnections(name, False),
-            ddl.CommentOnDatabase(name, mark.under(found.comment)),
-            doing=doing,
-        )
+        # Changing the row comes first: from then on it is known which database has the name.
+        admin.run(ddl.AllowConnections(name, False), doing=doing)
+        now = look_up(admin, name)
+        if now is None or (now.oid, now.mark) != (found.oid, found.mark):
+            raise lost_race(name)
+        # It keeps the token that tells which former database is its own.
+        mark = Mark(State.UNFINISHED, of=name, token=found.mark.token if found.mark else token)
+        admin.run(ddl.CommentOnDatabase(name, mark.under(now.comment)), doing=doing)
     sessions.end_all(admin, name)
 
 
