@@ -70,9 +70,12 @@ class Session:
 
     @contextlib.contextmanager
     def transaction(self, *, doing: str) -> t.Iterator[None]:
-        """Run what is inside as one transaction: all of it or, after any error, nothing."""
+        """Run what is inside as one transaction: all of it or, after any error, nothing.
+
+        Each query sees what others have committed until then, whatever is the default of the role.
+        """
         with _translated(doing):
-            self._connection.exec_driver_sql("BEGIN")
+            self._connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
         try:
             yield
         except BaseException:

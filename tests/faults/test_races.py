@@ -10,8 +10,11 @@ import typing as t
 
 import psycopg
 import pytest
+from psycopg import sql
 
-from .world import NEW_ROWS, OLD_ROWS, World
+from flask_postgres.postgres.marks import Mark, State
+
+from .world import NEW_ROWS, OLD_ROWS, World, settled
 
 MANY = int(os.environ.get("FLASK_POSTGRES_RACERS", "20"))
 SOME = MANY if MANY > 20 else 10
@@ -111,6 +114,32 @@ def test_a_server_without_a_free_connection(world: World) -> None:
     assert result.code == 0, str(result)
     assert "waiting for a turn" in result.err
     assert "no free connection" in result.err
+
+
+def test_a_role_whose_transactions_see_no_later_commit(world: World) -> None:
+    """What has been protected while the swap waited for its lock is seen all the same."""
+    world.app()
+    old = world.old_database()
+    protected = Mark(State.PROTECTED).under("kept").replace("{", "{{").replace("}", "}}")
+    world.sql("ALTER ROLE app_dev SET default_transaction_isolation = 'repeatable read'")
+    try:
+        child = world.start("reset", "-f", fault={"step": 2, "moment": "before", "cause": "pause"})
+        settled(world, "the swap", lambda: child.reached)
+        with world.cluster.connect() as session:
+            session.autocommit = False
+            session.execute(
+                sql.SQL(f"COMMENT ON DATABASE {{}} IS '{protected}'").format(sql.Identifier(world.dbname))
+            )
+            child.go_on()
+            settled(world, "the swap to wait", lambda: world.backend() is not None)
+        result = child.finish()
+    finally:
+        world.sql("ALTER ROLE app_dev RESET default_transaction_isolation")
+    assert (result.code, "is protected" in result.err) == (1, True), str(result)
+    state = world.state()
+    assert state is not None
+    assert (state.oid, state.comment) == (old.oid, Mark(State.PROTECTED).under("kept"))
+    assert world.rows() == OLD_ROWS
 
 
 @contextlib.contextmanager
