@@ -7,7 +7,7 @@ import dataclasses
 import time
 import typing as t
 
-from ..errors import FlaskPostgresError, Interrupted
+from ..errors import FlaskPostgresError, Interrupted, ServerError
 from ..postgres import sessions
 from ..postgres.admin import Connector, Session
 from ..reporting import Reporter
@@ -154,11 +154,13 @@ def _reopen(run: Run) -> None:
     for attempt in range(UNDO_ATTEMPTS):
         try:
             run.admin = run.connector.admin()
-            return
+            break
         except FlaskPostgresError:
             if attempt == UNDO_ATTEMPTS - 1:
                 raise
             run.sleep(UNDO_PAUSE)
+    with contextlib.suppress(ServerError):  # an engine that cannot end sessions
+        sessions.end_former(run.admin, token=run.token, sleep=run.sleep)
 
 
 def _add_to(error: BaseException, text: str) -> None:

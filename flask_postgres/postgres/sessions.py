@@ -27,31 +27,61 @@ def end_all(
     :raises PermissionDenied: if one may not be ended.
     :raises DatabaseInUse: if one is still there after ``PATIENCE`` seconds.
     """
-    deadline = clock() + PATIENCE
-    while True:
-        left = admin.rows(_END_ALL, dbname=dbname, doing=f'end the sessions on database "{dbname}"')
-        if not left:
-            return
-        if clock() > deadline:
-            pids = ", ".join(str(pid) for pid, _ in left)
-            message = f'sessions on database "{dbname}" do not end: pid {pids}.'
-            raise DatabaseInUse(message, hint="Look at them in pg_stat_activity.")
-        sleep(0.02)
+
+    def end() -> t.Sequence[t.Any]:
+        return admin.rows(_END_ALL, dbname=dbname, doing=f'end the sessions on database "{dbname}"')
+
+    _until_gone(end, f'sessions on database "{dbname}" do not end', sleep=sleep, clock=clock)
 
 
-def end_ours(admin: Session, *, token: str, made: t.Sequence[int] = ()) -> None:
-    """End the other sessions of one command, wherever they are.
+def end_ours(admin: Session, *, token: str, made: t.Sequence[int] = ()) -> t.Sequence[t.Any]:
+    """End the other sessions of one command, wherever they are; return those that were still there.
 
     :param made: the numbers of databases that it is making: an app may name its sessions as it likes, but
         nobody else has any business there yet.
     """
-    admin.rows(
+    return admin.rows(
         _END_OURS,
         ours=f"{APPLICATION} {token} %",
         apps=f"{APP_APPLICATION} {token} %",
         made=json.dumps([*made]),
         doing="end this command's own sessions",
     )
+
+
+def end_former(
+    admin: Session,
+    *,
+    token: str,
+    sleep: t.Callable[[float], None] = time.sleep,
+    clock: t.Callable[[], float] = time.monotonic,
+) -> None:
+    """End the sessions that a command has had, and wait until they are gone.
+
+    One that the command has lost may still be in the middle of something, such as its COMMIT.
+
+    :raises DatabaseInUse: if one is still there after ``PATIENCE`` seconds.
+    """
+
+    def end() -> t.Sequence[t.Any]:
+        return end_ours(admin, token=token)
+
+    _until_gone(end, "earlier sessions of this command do not end", sleep=sleep, clock=clock)
+
+
+def _until_gone(
+    end: t.Callable[[], t.Sequence[t.Any]],
+    problem: str,
+    *,
+    sleep: t.Callable[[float], None],
+    clock: t.Callable[[], float],
+) -> None:
+    deadline = clock() + PATIENCE
+    while left := end():
+        if clock() > deadline:
+            pids = ", ".join(str(pid) for pid, _ in left)
+            raise DatabaseInUse(f"{problem}: pid {pids}.", hint="Look at them in pg_stat_activity.")
+        sleep(0.02)
 
 
 _END_ALL = """
@@ -62,7 +92,7 @@ WHERE a.datname = :dbname AND a.pid <> pg_catalog.pg_backend_pid()
 """Without ``pg_read_all_stats`` the backend_type of others is NULL; an autovacuum worker has no user."""
 
 _END_OURS = """
-SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
+SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
 WHERE a.pid <> pg_catalog.pg_backend_pid() AND (
   a.application_name LIKE :ours OR a.application_name LIKE :apps
   OR (a.usesysid IS NOT NULL
