@@ -23,8 +23,12 @@ from .drivers import administrative
 APPLICATION = "flask-postgres"
 APP_APPLICATION = "flask-postgres-app"
 
+KEEP_ALIVE = 60
+"""Seconds of silence after which a sign of life is sent."""
+
 _NO_TIMEOUTS = text(
-    "SELECT pg_catalog.pg_backend_pid(), (SELECT count(set_config(s.name, '0', false)) "
+    "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_database(), "
+    "(SELECT count(set_config(s.name, '0', false)) "
     "FROM pg_catalog.pg_settings s WHERE pg_catalog.pg_backend_pid() = :pid AND s.name IN ('lock_timeout', "
     "'statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', "
     "'transaction_timeout'))"
@@ -168,6 +172,7 @@ class Connector:
         """Open a session to any database of the server, as the URI's user.
 
         :raises CannotConnect: with the reason, as far as it can be found out.
+        :raises Refused: if a pooler leads to a database of another name.
         """
         wanted = self.uri.with_dbname(dbname)
         uri, dropped = administrative(wanted)
@@ -187,7 +192,7 @@ class Connector:
         try:
             connection = engine.connect()
             announced = _announced_pid(connection)
-            pid = connection.execute(_NO_TIMEOUTS, {"pid": announced or 0}).scalar_one()
+            pid, reached, _ = connection.execute(_NO_TIMEOUTS, {"pid": announced or 0}).one()
         except (OperationalError, InterfaceError) as error:
             raise self._explained(wanted, error) from error
         except DBAPIError as error:
@@ -202,7 +207,11 @@ class Connector:
         except (ArgumentError, TypeError, ValueError) as error:
             message = f"the URI and connect_args cannot be used with {uri.driver}: {error}."
             raise errors.CannotConnect(message) from error
-        return Session(connection, dbname, pooled=announced is not None and announced != pid)
+        session = Session(connection, dbname, pooled=announced is not None and announced != pid)
+        if reached != dbname:
+            session.close()
+            raise _alias(dbname, reached)
+        return session
 
     def _chosen(self, dbname: str) -> Session:
         try:
@@ -213,6 +222,8 @@ class Connector:
             raise
 
     def _connect_args(self, uri: PostgresUri) -> dict[str, t.Any]:
+        # A gateway forgets a connection that is silent, as ours is while the app fills the database.
+        alive = {} if "keepalives_idle" in uri.query else {"keepalives_idle": KEEP_ALIVE}
         ours = {
             "connect_timeout": max(1, math.ceil(self.connect_timeout)),
             "application_name": self.application_name,
@@ -220,13 +231,20 @@ class Connector:
         if uri.driver == "psycopg":
             # Prepared statements do not survive a pooler that changes the backend in between.
             ours["prepare_threshold"] = None
-        return {**self.connect_args, **ours}
+        return {**alive, **self.connect_args, **ours}
 
     def _explained(self, uri: PostgresUri, error: DBAPIError) -> errors.FlaskPostgresError:
         if failures.sqlstate(error) is not None:
             return failures.translate(error, doing=f'connect to database "{uri.dbname}"')
         said = failures.server_line(error)
         return probe.explain(uri, said, timeout=min(5.0, self.connect_timeout))
+
+
+def _alias(dbname: str, reached: str) -> errors.Refused:
+    message = (
+        f'what is reached under the name "{dbname}" is database "{reached}": a pooler gives it that name.'
+    )
+    return errors.Refused(message, hint="Name the database and its server as they are, with --uri.")
 
 
 def _initialize(connection: Connection) -> None:

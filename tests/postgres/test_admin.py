@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 import pytest
 
 from flask_postgres import CannotConnect, PostgresUri, ServerError, ServerUnreachable
@@ -62,6 +65,19 @@ def test_a_lost_session_is_one_of_our_errors(server: Server, admin: Session) -> 
         admin.value("SELECT 1")
     admin.close()
     admin.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="this system does not tell")
+@pytest.mark.parametrize(("query", "idle"), [("", 60), ("?keepalives_idle=7", 7)])
+def test_a_silent_connection_shows_that_it_lives(
+    database: PostgresUri, driver: str, query: str, idle: int
+) -> None:
+    """A long seeding is silence for our own session, and gateways forget such connections."""
+    uri = PostgresUri(f"{database.with_driver(driver).render(hide_password=False)}{query}")
+    with Connector(uri=uri).admin() as admin:
+        number = admin._connection.connection.driver_connection.fileno()  # type: ignore[union-attr]
+        with socket.socket(fileno=os.dup(number)) as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == idle
 
 
 def test_what_the_app_gives_its_driver_counts(database: PostgresUri, driver: str) -> None:

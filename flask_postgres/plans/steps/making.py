@@ -189,8 +189,8 @@ class Initialize(Step):
 
     def run(self, run: Run) -> None:
         assert run.initialize is not None, "the plan was built to initialize"
-        if len(run.connector.uri.hosts) > 1:
-            _await_standbys(run)
+        if run.admin.pooled or len(run.connector.uri.hosts) > 1:
+            _reach(run)
         try:
             with run.reporter.progress(f'initializing database "{self.name}"'):
                 did = run.initialize()
@@ -204,12 +204,15 @@ class Initialize(Step):
         return None if self.transient else f'What it had committed to "{self.name}" stays.'
 
 
-def _await_standbys(run: Run) -> None:
-    """Wait until the target can be reached by its URI.
+def _reach(run: Run) -> None:
+    """Make sure that the URI leads to the target, before the app fills what it leads to.
 
     libpq asks several hosts in turn, and gives up at a standby to which the new database has not come yet.
+    A pooler may give an existing database the name of the new one.
+
+    :raises Refused: if that is so.
     """
-    for _ in range(STANDBY_ATTEMPTS):
+    for _ in range(STANDBY_ATTEMPTS if len(run.connector.uri.hosts) > 1 else 1):
         with contextlib.suppress(CannotConnect), run.connector.target():
             return
         run.sleep(STANDBY_PAUSE)
