@@ -286,10 +286,10 @@ def _by_force(case: _Situation, database: Database) -> bool:
 def _leftovers(case: _Situation) -> t.Iterator[Step]:
     target = case.facts.target
     if target is not None and target.abandoned:
-        yield RemoveLeftover(name=case.name, of=case.name)
+        yield RemoveLeftover(database=target)
     for item in case.facts.unmade:
         if item.owned:
-            yield RemoveLeftover(name=item.name, of=case.name)
+            yield RemoveLeftover(database=item)
 
 
 def _inherited(old: Database, facts: Facts) -> dict[str, str]:

@@ -42,20 +42,20 @@ def unprotect(request: Request, facts: Facts, _token: str) -> Plan:
 def recover(request: Request, facts: Facts, token: str) -> Plan:
     """Plan to put back what an interrupted command had set aside."""
     refuse_at_work(facts, request.dbname)
-    target, clean = facts.target, _clean(request, facts)
+    target, clean = facts.target, _clean(facts)
     if target is not None and target.state in (State.BLOCKED, State.ASIDE):
         return Plan(request=request, steps=(Reopen(database=target), *clean))
     if not facts.asides:
         outcome = None if clean else f'nothing to recover for database "{request.dbname}"'
         return Plan(request=request, steps=clean, outcome=outcome)
-    aside = _chosen(facts)
+    aside = _chosen(request, facts)
     if aside.invalid:
         raise Refused(
             f'"{aside.name}" cannot be put back: a DROP of it was interrupted.',
             hint="Remove what is left of it: flask psql recover --discard",
         )
     step = PutBack(name=request.dbname, aside=aside, present=target, token=token)
-    others = tuple(item for item in clean if item.name != request.dbname)
+    others = tuple(item for item in clean if item.database.name != request.dbname)
     if target is None or target.abandoned:
         return Plan(request=request, steps=(step, *others))
     if target.invalid:
@@ -74,19 +74,21 @@ def discard(request: Request, facts: Facts, token: str) -> Plan:
         return recover(request, facts, token)
     dropped: tuple[Step, ...] = tuple(DropDatabase(database=item) for item in facts.asides)
     first, *others = facts.asides
-    notes = tuple(f'so will "{item.name}"' for item in others)
-    return Plan(request=request, steps=(*dropped, *_clean(request, facts)), destroys=first, notes=notes)
+    notes = [f'so will "{item.name}"' for item in others]
+    if facts.target is None or facts.target.abandoned:
+        notes.insert(0, f'it is the only complete one: there will be no database "{request.dbname}" at all')
+    return Plan(request=request, steps=(*dropped, *_clean(facts)), destroys=first, notes=tuple(notes))
 
 
-def _clean(request: Request, facts: Facts) -> tuple[RemoveLeftover, ...]:
+def _clean(facts: Facts) -> tuple[RemoveLeftover, ...]:
     """Return the steps that remove what interrupted commands had begun to make."""
-    names = [item.name for item in facts.unmade if item.owned]
+    items = [item for item in facts.unmade if item.owned]
     if facts.target is not None and facts.target.abandoned:
-        names.insert(0, facts.target.name)
-    return tuple(RemoveLeftover(name=name, of=request.dbname) for name in names)
+        items.insert(0, facts.target)
+    return tuple(RemoveLeftover(database=item) for item in items)
 
 
-def _chosen(facts: Facts) -> Database:
+def _chosen(request: Request, facts: Facts) -> Database:
     """Return the former database that belongs to the unfinished one, or is the only one.
 
     :raises Refused: if that cannot be told.
@@ -99,7 +101,8 @@ def _chosen(facts: Facts) -> Database:
     names = ", ".join(f'"{item.name}"' for item in candidates)
     raise Refused(
         f"several former databases are set aside: {names}.",
-        hint="Drop them with flask psql recover --discard, or rename the one to keep by hand.",
+        hint=f'Rename the one to keep to "{request.dbname}" by hand, then run: flask psql recover. '
+        "To drop them all: flask psql recover --discard",
     )
 
 

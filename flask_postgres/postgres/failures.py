@@ -96,7 +96,10 @@ _BY_CODE: dict[str, tuple[_Kind, str | None]] = {
     "42809": (ServerError, "Look at the creation clauses: the locale must fit the encoding."),
     "22026": (ServerError, "Shorten the name: PostgreSQL keeps 63 bytes."),
     "0A000": (errors.Unsupported, None),
-    "25006": (errors.Unsupported, "This is a read-only standby: connect to the primary server."),
+    "25006": (
+        errors.Unsupported,
+        "Connect to the primary server; or the role has default_transaction_read_only set.",
+    ),
     "42704": (ServerError, "Look for a misspelt role, tablespace, locale or extension."),
     "58P01": (ServerError, "Look for a misspelt extension, or install its package on the server."),
     "57014": (ServerError, "The statement was cancelled."),

@@ -7,6 +7,7 @@ import typing as t
 
 import pytest
 
+from flask_postgres.postgres import marks
 from tests.faults.cells import FULL
 from tests.faults.conftest import cluster, dbname, nursery, world  # noqa: F401 - fixtures
 from tests.faults.world import NEW_ROWS, OLD_ROWS, State, World, settled
@@ -276,3 +277,49 @@ def test_two_asides_are_told_apart_after_a_killed_recover(world: World, killed_a
     result = world.run("recover")
     assert result.code == 0, str(result)
     assert world.state() == between
+
+
+def test_a_leftover_that_is_another_one_by_now(world: World) -> None:  # noqa: F811
+    """Its name and its mark are alike, but a living command may be at work on it."""
+    world.app()
+    world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
+    settled(world, "nobody at work", world.nobody_at_work)
+    child = world.start("setup", fault={"step": 1, "moment": "before", "cause": "pause"})
+    settled(world, "the first step", lambda: child.reached)
+    text = (
+        marks.Mark(marks.State.UNFINISHED, of=world.dbname, token="0a0b0c0d")
+        .under(None)
+        .replace("{", "{{")
+        .replace("}", "}}")
+    )
+    world.sql("DROP DATABASE {}", world.dbname)
+    world.sql("CREATE DATABASE {} OWNER app_dev", world.dbname)
+    world.sql(f"COMMENT ON DATABASE {{}} IS '{text}'", world.dbname)
+    other = world.state()
+    child.go_on()
+    result = child.finish()
+    assert (result.code, "another command has changed" in result.err) == (1, True), str(result)
+    assert world.state() == other
+
+
+def test_discarding_the_only_complete_one(world: World) -> None:  # noqa: F811
+    old = _killed(world, 3, "during")
+    result = world.run("recover", "--discard")
+    assert result.code == 1
+    assert f'Note: it is the only complete one: there will be no database "{world.dbname}"' in result.err
+    assert world.run("recover").code == 0
+    _check(world, old)
+
+
+def test_which_of_several_is_not_guessed(world: World) -> None:  # noqa: F811
+    """What the message says to do brings the chosen one back."""
+    old = _killed(world, 4, "after")
+    world.run("reset", "-f", fault={"step": 4, "moment": "after", "cause": "SIGKILL"})
+    settled(world, "nobody at work", world.nobody_at_work)
+    result = world.run("recover", "-f")
+    assert (result.code, "several former databases" in result.err) == (1, True), str(result)
+    oldest = world.cluster.execute("SELECT datname FROM pg_database WHERE oid = %s", old.oid)[0][0]
+    world.sql("DROP DATABASE {}", world.dbname)
+    world.sql("ALTER DATABASE {} RENAME TO {}", oldest, world.dbname)
+    assert world.run("recover").code == 0
+    assert world.state() == old

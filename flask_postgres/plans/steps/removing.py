@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ...postgres import ddl, marks
+from ...postgres import ddl
 from ...postgres.facts import Database, Facts
-from ...postgres.marks import State
 from .. import checks
 from .base import Faults, Statements, Step, look_up, lost_race, refuse_protected
 
@@ -19,26 +18,25 @@ if t.TYPE_CHECKING:
 class RemoveLeftover(Step):
     """Drop what a command that is gone had begun to make: it holds nothing that was ever complete."""
 
-    name: str
-    of: str
+    database: Database
     held: t.ClassVar[bool] = True
     undoable: t.ClassVar[bool] = False
 
     def describe(self) -> str:
-        return f'drop "{self.name}", which an interrupted command has left unfinished'
+        return f'drop "{self.database.name}", which an interrupted command has left unfinished'
 
     def statements(self) -> Statements:
-        return (ddl.DropDatabase(self.name, force=True),)
+        return (ddl.DropDatabase(self.database.name, force=True),)
 
     def run(self, run: Run) -> None:
-        found = look_up(run.admin, self.name)
+        name = self.database.name
+        found = look_up(run.admin, name)
         if found is None:
             return
-        unfinished = found.mark is not None and found.mark.state is State.UNFINISHED
-        if not unfinished and (found.mark is not None or not marks.is_new(self.name)):
-            raise lost_race(self.name)
+        if (found.oid, found.mark) != (self.database.oid, self.database.mark):
+            raise lost_race(name)
         run.admin.run(*self.statements(), doing=self.describe())
-        run.reporter.note(f'removed "{self.name}", which an interrupted command had left unfinished')
+        run.reporter.note(f'removed "{name}", which an interrupted command had left unfinished')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
