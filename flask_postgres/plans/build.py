@@ -321,11 +321,21 @@ def _other_template(case: _Situation, old: Database) -> t.Iterator[str]:
     template, given = case.facts.template, case.request.clauses
     if template is None:
         return
-    if "encoding" not in given and old.encoding != template.encoding:
-        yield f"the encoding will be {template.encoding} and no longer {old.encoding} (setting: encoding)"
-    localized = {"locale", "lc_collate", "icu_locale"} & given.keys()
-    if not localized and old.collate and old.collate != template.collate:
-        yield f"the collation will be {template.collate} and no longer {old.collate} (setting: lc_collate)"
+    compared = (
+        ("encoding", "encoding", old.encoding, template.encoding),
+        ("collation", "lc_collate", old.collate, template.collate),
+        ("character classification", "lc_ctype", old.ctype, template.ctype),
+        ("locale", "locale_provider", _locale(old), _locale(template)),
+    )
+    localized = not {"locale", "icu_locale"}.isdisjoint(given)
+    for what, setting, before, after in compared:
+        if before != after and setting not in given and (setting == "encoding" or not localized):
+            yield f"the {what} will be {after} and no longer {before} (setting: {setting})"
+
+
+def _locale(database: Database) -> str:
+    """Return who knows the locale, and by what name if that is not libc."""
+    return f"{database.provider} {database.locale}" if database.locale else database.provider
 
 
 def _refuse_interrupted(case: _Situation) -> None:

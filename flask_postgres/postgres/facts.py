@@ -66,6 +66,8 @@ class Database:
 
     :param owned: whether our role has the rights of the owner.
     :param comment: what others wrote; our mark is in ``mark``.
+    :param provider: who knows its locale: ``libc``, ``icu`` or ``builtin``.
+    :param locale: the locale of a provider other than libc.
     :param grants: None when nobody has changed the default privileges.
     :param size: bytes; None when our role may not ask.
     :param tables: how many tables it has; None when it was not asked.
@@ -81,6 +83,9 @@ class Database:
     is_template: bool = False
     encoding: str = "UTF8"
     collate: str = ""
+    ctype: str = ""
+    provider: str = "libc"
+    locale: str | None = None
     tablespace: str = "pg_default"
     comment: str | None = None
     mark: Mark | None = None
@@ -262,7 +267,8 @@ def _database(raw: dict[str, t.Any], alive: set[str]) -> Database:
 # pg_database_size fails without CONNECT; pg_stat_activity shows application_name and usename of any
 # session to every role, but address and backend_type only to those who may; an autovacuum worker has no
 # user, and DROP and RENAME end it by themselves. A parameter with a dot that the server does
-# not know may be anything, so only a superuser may set it.
+# not know may be anything, so only a superuser may set it. Which columns tell of the locale depends on
+# the version.
 _QUERY = """
 WITH me AS (
   SELECT r.oid, r.rolname, r.rolsuper, r.rolcreatedb FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
@@ -308,7 +314,10 @@ SELECT json_build_object(
       'owned', me.rolsuper OR pg_catalog.pg_has_role(d.datdba, 'USAGE'),
       'allow_connections', d.datallowconn, 'connection_limit', d.datconnlimit,
       'is_template', d.datistemplate, 'encoding', pg_catalog.pg_encoding_to_char(d.encoding),
-      'collate', d.datcollate,
+      'collate', d.datcollate, 'ctype', d.datctype,
+      'provider', CASE to_jsonb(d) ->> 'datlocprovider'
+         WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END,
+      'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
       'tablespace', (SELECT s.spcname FROM pg_catalog.pg_tablespace s WHERE s.oid = d.dattablespace),
       'comment', pg_catalog.shobj_description(d.oid, 'pg_database'),
       'grants', CASE WHEN d.datacl IS NULL THEN NULL ELSE (

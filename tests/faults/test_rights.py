@@ -178,3 +178,32 @@ def test_what_cannot_be_carried_is_said_before_the_confirmation(world: World) ->
     assert result.code == 1
     assert "Note: the encoding will be UTF8 and no longer LATIN1 (setting: encoding)" in result.err
     assert "Note: the setting log_min_messages in this database will be lost" in result.err
+
+
+def test_another_provider_of_the_locale_is_said(world: World) -> None:
+    world.app()
+    ((version,),) = world.cluster.execute("SELECT current_setting('server_version_num')::int")
+    said, clause = (
+        ("builtin C.UTF-8", "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'")
+        if version >= 170000
+        else ("icu und", "LOCALE_PROVIDER icu ICU_LOCALE 'und'")
+    )
+    world.sql(f"CREATE DATABASE {{}} OWNER app_dev {clause} TEMPLATE template0", world.dbname)
+    result = world.run("reset")
+    assert f"Note: the locale will be libc and no longer {said} (setting: locale_provider)" in result.err
+    assert "locale" not in world.run("reset", "--dry-run", "--locale-provider", said.split()[0]).out
+
+
+def test_a_role_that_may_only_read(world: World) -> None:
+    """Nothing is there to be undone, and nothing is said to have failed to be."""
+    world.app()
+    old = world.old_database()
+    world.sql("ALTER ROLE app_dev SET default_transaction_read_only = on")
+    try:
+        result = world.run("reset", "-f")
+    finally:
+        world.sql("ALTER ROLE app_dev RESET default_transaction_read_only")
+    assert result.code == 1
+    assert "default_transaction_read_only" in result.err
+    assert result.err.rstrip().endswith(f'Database "{world.dbname}" is as it was.')
+    assert world.state() == old
