@@ -131,7 +131,7 @@ def _undo(begun: t.Sequence[_Begun], error: BaseException) -> None:
                 one.step.undo(run)
         except Exception as problem:  # whatever it is, what can still be undone must be
             message = problem.message if isinstance(problem, FlaskPostgresError) else str(problem)
-            problems.append(f"{one.step.describe()}: {message}")
+            problems.append(f"{one.step.describe()}: {message.rstrip('.')}")
     said = [text for one in begun if (text := one.step.remains(done=one.done))]
     runs = {id(one.job.run): one.job.run for one in begun}
     said += [text for run in runs.values() for text in run.remarks]

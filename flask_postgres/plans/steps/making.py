@@ -116,7 +116,8 @@ class MakeUnfinished(Step):
 
     def undo(self, run: Run) -> None:
         # The name holds this command's token: nobody else has made it.
-        drop(run.admin, self.name)
+        if look_up(run.admin, self.name) is not None:
+            drop(run.admin, self.name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
