@@ -22,6 +22,7 @@ from .steps import (
     MakeUnfinished,
     Protect,
     Publish,
+    Rehearse,
     RemoveLeftover,
     Step,
     Swap,
@@ -247,18 +248,24 @@ def _replace(case: _Situation, old: Database) -> Plan:
 def _replace_without_swap(case: _Situation, old: Database) -> Plan:
     request, facts = case.request, case.facts
     reason = facts.can.reason or f'"{old.name}" is what an interrupted DROP has left'
+    parameters, lost = _carried(old, facts)
+    clauses: dict[str, t.Any] = {**_inherited(old, facts), **request.clauses}
+    if old.connection_limit >= 0:
+        clauses.setdefault("connection_limit", old.connection_limit)
     steps: list[Step] = [
+        Rehearse(name=marks.name_for_new(case.name, case.token), of=case.name, clauses=clauses),
         DropDatabase(database=old, force=_by_force(case, old)),
-        CreateDatabase(name=case.name, clauses=request.clauses),
+        CreateDatabase(name=case.name, clauses=clauses, like=old, parameters=parameters),
     ]
     if request.extensions:
         steps.append(InstallExtensions(name=case.name, extensions=request.extensions))
     if request.initializes:
         steps.append(Initialize(name=case.name, how=request.how, transient=False))
     if request.protect:
-        steps.append(Protect(name=case.name))
+        steps.append(Protect(name=case.name, comment=old.comment))
     note = f"this can't be undone here: the database is dropped first, because {reason}"
-    return Plan(request=request, steps=tuple(steps), destroys=old, notes=(note, *_leftover_notes(case)))
+    notes = (note, *lost, *_other_template(case, old), *_leftover_notes(case))
+    return Plan(request=request, steps=tuple(steps), destroys=old, notes=notes)
 
 
 def _finish(case: _Situation, *, like: Database | None) -> t.Iterator[Step]:

@@ -42,7 +42,7 @@ OLD_YUGABYTE = (
 )
 
 SAFE = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
-UNSAFE = ["DropDatabase", "CreateDatabase", "Initialize"]
+UNSAFE = ["Rehearse", "DropDatabase", "CreateDatabase", "Initialize"]
 TARGET = Database(name="shop", oid=5)
 DAEMON = OtherSession(7, "postgres", "Citus Maintenance Daemon: 16384/10", None, citus=True)
 
@@ -84,7 +84,7 @@ def test_distributed_engines(answers: tuple[str, int]) -> None:
     facts = _facts(*answers)
     assert facts.can.supported
     assert _steps(facts) == UNSAFE
-    assert _steps(dataclasses.replace(facts, target=None), "setup") == UNSAFE[1:]
+    assert _steps(dataclasses.replace(facts, target=None), "setup") == UNSAFE[2:]
     plan = build(Request(command="reset", dbname="shop", force_disconnect=True), facts, token="0a0b0c0d")
     assert plan.notes[0].startswith("this can't be undone here: the database is dropped first, because ")
     assert plan.notes[1].startswith("--force-disconnect has no effect")
@@ -108,7 +108,7 @@ def test_citus_with_nodes() -> None:
     assert "can't be undone here" in plan.notes[0]
     assert "2 Citus worker nodes look this database up by its name" in plan.notes[0]
     assert list(plan.faults(facts)) == []  # the daemon is ended without asking
-    assert "FORCE" in str(plan.steps[0].statements()[0])
+    assert "FORCE" in str(plan.steps[1].statements()[0])
     unknown = _facts(text, number, can=from_answers(text, number, citus_nodes=None), target=target)
     assert _steps(unknown) == UNSAFE
 

@@ -180,7 +180,7 @@ def test_an_invalid_database(command: Command) -> None:
 
 def test_an_invalid_database_cannot_be_swapped() -> None:
     made = plan("reset", facts(dataclasses.replace(SHOP, connection_limit=INVALID)))
-    assert names(made)[:2] == ["DropDatabase", "CreateDatabase"]
+    assert names(made)[:3] == ["Rehearse", "DropDatabase", "CreateDatabase"]
     assert "can't be undone here" in made.notes[0]
 
 
@@ -263,10 +263,11 @@ def test_the_swap_is_one_transaction_of_four_statements() -> None:
 )
 def test_without_a_swap_it_is_said_before_the_confirmation(can: Capabilities) -> None:
     made = plan("reset", facts(SHOP, can=can), force_disconnect=True, extensions=("a",), protect=True)
-    assert names(made) == ["DropDatabase", "CreateDatabase", "InstallExtensions", "Initialize", "Protect"]
+    assert names(made)[:3] == ["Rehearse", "DropDatabase", "CreateDatabase"]
+    assert names(made)[3:] == ["InstallExtensions", "Initialize", "Protect"]
     assert f"this can't be undone here: the database is dropped first, because {can.reason}" in made.notes
     assert made.destroys == SHOP
-    force = "WITH (FORCE)" in sql_text(made.steps[0].statements()[0])
+    force = "WITH (FORCE)" in sql_text(made.steps[1].statements()[0])
     assert force == can.force
 
 

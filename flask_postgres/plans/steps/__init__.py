@@ -2,7 +2,7 @@
 
 from .base import DISCARD, FILL, FINISH, MAKE, SWAP, Step, look_up
 from .finishing import Finish, Protect
-from .making import CreateDatabase, Initialize, InstallExtensions, MakeUnfinished, Publish
+from .making import CreateDatabase, Initialize, InstallExtensions, MakeUnfinished, Publish, Rehearse
 from .removing import DropDatabase, RemoveLeftover
 from .replacing import CloseToOthers, Discard, Swap, put_back
 
@@ -22,6 +22,7 @@ __all__ = [
     "MakeUnfinished",
     "Protect",
     "Publish",
+    "Rehearse",
     "RemoveLeftover",
     "Step",
     "Swap",

@@ -32,25 +32,61 @@ STANDBY_PAUSE = 0.25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CreateDatabase(Step):
-    """Create an empty database under its own name: one statement, all or nothing by itself."""
+class Rehearse(Step):
+    """Create a database and drop it, before another one is dropped that could perhaps not be made again."""
 
     name: str
+    of: str
     clauses: ddl.Clauses
 
     def describe(self) -> str:
-        return f'create database "{self.name}"'
+        return f'make sure that "{self.of}" can be created: create "{self.name}", and drop it'
 
     def statements(self) -> Statements:
-        return (ddl.CreateDatabase(self.name, self.clauses),)
+        return (ddl.CreateDatabase(self.name, self.clauses), ddl.DropDatabase(self.name))
 
     def faults(self, facts: Facts) -> Faults:
         yield from checks.creating(facts, self.clauses)
 
     def run(self, run: Run) -> None:
+        run.admin.run(*self.statements(), doing=f'create a database like "{self.of}"')
+
+    def undo(self, run: Run) -> None:
+        if look_up(run.admin, self.name) is not None:
+            run.admin.run(ddl.DropDatabase(self.name), doing=f'drop "{self.name}"')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CreateDatabase(Step):
+    """Create an empty database under its own name: one statement, all or nothing by itself.
+
+    :param like: a former database, whose comment, privileges and settings the new one gets.
+    """
+
+    name: str
+    clauses: ddl.Clauses
+    like: Database | None = None
+    parameters: tuple[Parameter, ...] = ()
+
+    def describe(self) -> str:
+        return f'create database "{self.name}"'
+
+    def statements(self) -> Statements:
+        comment = self.like.comment if self.like else None
+        return (
+            ddl.CreateDatabase(self.name, self.clauses),
+            *((ddl.CommentOnDatabase(self.name, comment),) if comment else ()),
+            *_carried(self.name, self.like, self.parameters),
+        )
+
+    def faults(self, facts: Facts) -> Faults:
+        yield from checks.creating(facts, self.clauses)
+
+    def run(self, run: Run) -> None:
+        create, *rest = self.statements()
         run.unsure.add(self.name)
         try:
-            run.admin.run(*self.statements(), doing=self.describe())
+            run.admin.run(create, doing=self.describe())
         except ServerUnreachable:
             raise  # the server may have done it all the same
         except ServerError as error:
@@ -59,6 +95,7 @@ class CreateDatabase(Step):
             raise
         run.unsure.discard(self.name)
         run.created.add(self.name)
+        run.admin.run(*rest, doing=self.describe())
         run.reporter.outcome(f'database "{self.name}" was created')
 
     def undo(self, run: Run) -> None:
@@ -91,14 +128,8 @@ class MakeUnfinished(Step):
         mark = Mark(State.UNFINISHED, of=self.of, token=self.token)
         clauses = {key: value for key, value in self.clauses.items() if key != "connection_limit"}
         comment = ddl.CommentOnDatabase(self.name, mark.under(self.like.comment if self.like else None))
-        return (ddl.CreateDatabase(self.name, clauses), comment, *self._carried())
-
-    def _carried(self) -> Statements:
-        grants = self.like.grants if self.like else None
-        return (
-            *(_grants(self.name, self.like.owner, grants) if self.like and grants is not None else ()),
-            *(ddl.SetInDatabase(self.name, item.name, item.value, item.role) for item in self.parameters),
-        )
+        create = ddl.CreateDatabase(self.name, clauses)
+        return (create, comment, *_carried(self.name, self.like, self.parameters))
 
     def faults(self, facts: Facts) -> Faults:
         yield from checks.creating(facts, self.clauses)
@@ -217,6 +248,12 @@ def _reach(run: Run) -> None:
         with contextlib.suppress(CannotConnect), run.connector.target():
             return
         run.sleep(STANDBY_PAUSE)
+
+
+def _carried(name: str, like: Database | None, parameters: t.Sequence[Parameter]) -> Statements:
+    grants = _grants(name, like.owner, like.grants) if like and like.grants is not None else ()
+    settings = (ddl.SetInDatabase(name, item.name, item.value, item.role) for item in parameters)
+    return (*grants, *settings)
 
 
 def _grants(name: str, owner: str, grants: t.Sequence[Grant]) -> Statements:
