@@ -18,7 +18,7 @@ from flask_postgres.postgres.facts import Database, Facts, Parameter
 from flask_postgres.postgres.marks import Mark, State
 
 FULL = os.environ.get("FLASK_POSTGRES_MATRIX") == "full"
-CAUSES = ("SIGINT", "SIGTERM", "SIGKILL", "cut", "stop")
+CAUSES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "cut", "stop")
 BLOCKABLE = (ddl.CreateDatabase, ddl.DropDatabase, ddl.RenameDatabase, ddl.CommentOnDatabase)
 """Statements that a lock, or a checkpointer that sleeps, can keep in the middle."""
 
@@ -72,6 +72,8 @@ SCENARIOS = (
         "replaced", ("setup", "-o", "-f", "-fd"), _request("setup", overwrite=True, force_disconnect=True)
     ),
 )
+
+RESET = SCENARIOS[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,16 +135,51 @@ def cells() -> list[Cell]:
             for cause in CAUSES
             for driver in ("psycopg2", "psycopg")
         ]
-    causes = itertools.cycle(CAUSES[:4])
+    causes = itertools.cycle(CAUSES[:5])
     chosen = []
     for scenario, stride in zip(SCENARIOS, (2, 4, 6, 7, 2), strict=False):
         for number, name, moment, statement in itertools.islice(points(scenario), stride // 2, None, stride):
             chosen.append(Cell(scenario, number, name, moment, next(causes), next(drivers), statement))
         next(causes)
-    reset = SCENARIOS[0]
     chosen += [
-        Cell(reset, number, name, moment, "stop", "psycopg", statement)
-        for number, name, moment, statement in points(reset)
+        Cell(RESET, number, name, moment, "stop", "psycopg", statement)
+        for number, name, moment, statement in points(RESET)
         if (name, moment) in (("Swap", "statement 2"), ("Discard", "within 1"))
     ]
     return chosen
+
+
+class Point(t.NamedTuple):
+    """One point of the plans of two databases that are reset together.
+
+    :param step: its number among the steps of both.
+    :param before: whether it lies before the point of no return.
+    """
+
+    step: int
+    name: str
+    moment: str
+    before: bool
+
+    def __str__(self) -> str:
+        return f"{self.step}-{self.name}-{self.moment}".replace(" ", "")
+
+
+def together() -> t.Iterator[Point]:
+    """Yield the points of two resets: all steps of a phase for one database, and then for the other."""
+    of_one = list(points(RESET))
+    number = 0
+    for _, steps in itertools.groupby(enumerate(RESET.steps, 1), lambda pair: pair[1].phase):
+        own = [place for place, _ in steps]
+        for count, place in enumerate(own * 2):
+            number += 1
+            for which, name, moment, within in of_one:
+                if which == place and not within and not (moment == "during" and count):
+                    complete = name == "Discard" or (name == "Finish" and count and moment == "after")
+                    yield Point(number, name, moment, not complete)
+
+
+def cells_of_two() -> list[tuple[Point, str]]:
+    """Return the cells to run of a reset of two databases."""
+    every = list(itertools.product(together(), [cause for cause in CAUSES if cause != "stop"]))
+    return every if FULL else every[1::21]

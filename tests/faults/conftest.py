@@ -11,13 +11,13 @@ import pytest
 from flask_postgres import PostgresUri
 
 from ..servers import Server, give_to_server_account
-from .cells import cells
+from .cells import cells, cells_of_two
 from .nursery import Nursery
 from .world import World
 
 
 def pytest_report_header() -> str:
-    return f"kill matrix: {len(cells())} cells"
+    return f"kill matrix: {len(cells())} cells, and {len(cells_of_two())} of two databases at once"
 
 
 @pytest.fixture(scope="session")
