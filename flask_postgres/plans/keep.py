@@ -16,7 +16,7 @@ from .build import Plan, Request, refuse_at_work
 from .run import Run
 from .steps import SWAP, CloseToOthers, DropDatabase, Protect, RemoveLeftover, Step, look_up, put_back
 from .steps.base import expect, lost_race
-from .steps.replacing import close_unfinished
+from .steps.moving import close_unfinished
 
 
 def protect(request: Request, facts: Facts, _token: str) -> Plan:

@@ -323,3 +323,17 @@ def test_which_of_several_is_not_guessed(world: World) -> None:  # noqa: F811
     world.sql("ALTER DATABASE {} RENAME TO {}", oldest, world.dbname)
     assert world.run("recover").code == 0
     assert world.state() == old
+
+
+def test_undoing_setup_drops_only_what_it_made(world: World) -> None:  # noqa: F811
+    """A command that was suspended just then wakes up when another has done the same work."""
+    world.app(callback="db.create_all()\n1 / 0")
+    child = world.start("setup", fault={"step": None, "moment": "sending 1", "cause": "pause"})
+    settled(world, "the first statement of undoing", lambda: child.reached)
+    world.sql("DROP DATABASE {}", world.dbname)
+    other = world.old_database()
+    child.go_on()
+    result = child.finish()
+    assert (result.code, "recover" in result.err) == (1, True), str(result)
+    assert world.state() == other
+    assert world.rows() == OLD_ROWS

@@ -3,8 +3,9 @@
 from .base import DISCARD, FILL, FINISH, MAKE, SWAP, Step, look_up
 from .finishing import Finish, Protect
 from .making import CreateDatabase, Initialize, InstallExtensions, MakeUnfinished, Publish, Rehearse
+from .moving import put_back
 from .removing import DropDatabase, RemoveLeftover
-from .replacing import CloseToOthers, Discard, Swap, put_back
+from .replacing import CloseToOthers, Discard, Swap
 
 __all__ = [
     "DISCARD",

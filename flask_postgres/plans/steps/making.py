@@ -22,6 +22,7 @@ from .base import (
     lost_race,
     made_here,
 )
+from .moving import take_away
 
 if t.TYPE_CHECKING:
     from ..run import Run
@@ -198,8 +199,9 @@ class Publish(Step):
             raise lost_race(self.to) from error
 
     def undo(self, run: Run) -> None:
-        if made_here(run, self.to, look_up(run.admin, self.to)):
-            drop(run.admin, self.to)
+        found = look_up(run.admin, self.to)
+        if found is not None and made_here(run, self.to, found):
+            take_away(run.admin, self.to, found, spare=self.name, token=run.token)  # making it is undone next
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ import typing as t
 
 from ...errors import FlaskPostgresError
 from ...postgres import ddl, sessions
-from ...postgres.admin import Session
 from ...postgres.facts import Database, Facts
 from ...postgres.marks import Mark, State
 from .. import checks
@@ -15,7 +14,6 @@ from .base import (
     DISCARD,
     SWAP,
     Faults,
-    Found,
     Statements,
     Step,
     expect,
@@ -23,6 +21,7 @@ from .base import (
     lost_race,
     made_here,
 )
+from .moving import close_unfinished, put_back
 
 if t.TYPE_CHECKING:
     from ..run import Run
@@ -145,44 +144,3 @@ class Discard(Step):
             )
             return
         run.reporter.outcome(f'database "{self.of}" was deleted')
-
-
-def close_unfinished(admin: Session, name: str, found: Found, *, token: str | None) -> None:
-    """Close a database that is to go, and end its sessions. It is marked, so a kill here is no secret."""
-    doing = f'close "{name}" to connections'
-    with admin.transaction(doing=doing):
-        # Changing the row comes first: from then on it is known which database has the name.
-        admin.run(ddl.AllowConnections(name, False), doing=doing)
-        now = look_up(admin, name)
-        if now is None or (now.oid, now.mark) != (found.oid, found.mark):
-            raise lost_race(name)
-        # It keeps the token that tells which former database is its own.
-        mark = Mark(State.UNFINISHED, of=name, token=found.mark.token if found.mark else token)
-        admin.run(ddl.CommentOnDatabase(name, mark.under(now.comment)), doing=doing)
-    sessions.end_all(admin, name)
-
-
-def put_back(
-    admin: Session, name: str, *, aside: str, found: Found, spare: str, present: Found | None
-) -> None:
-    """Give a database that was set aside its name and its former state again, in one transaction.
-
-    :param found: the database that was set aside.
-    :param spare: the name that what now stands under the real name gets, marked as unfinished.
-    """
-    doing = f'put "{name}" back'
-    allowed = found.mark.allowed if found.mark is not None else True
-    with admin.transaction(doing=doing):
-        if present is not None:
-            admin.run(ddl.RenameDatabase(name, spare), doing=doing)
-            moved = look_up(admin, spare)
-            if moved is None or moved.oid != present.oid:
-                raise lost_race(name)
-            mark = Mark(State.UNFINISHED, of=name, token=moved.mark.token if moved.mark else None)
-            admin.run(ddl.CommentOnDatabase(spare, mark.under(moved.comment)), doing=doing)
-        admin.run(
-            ddl.RenameDatabase(aside, name),
-            ddl.AllowConnections(name, allowed),
-            ddl.CommentOnDatabase(name, found.comment),
-            doing=doing,
-        )
