@@ -152,6 +152,18 @@ def test_schema_translate_map(pair: Pair) -> None:
     assert_same(pair)
 
 
+def test_two_tables_of_one_name_are_no_single_table(pair: Pair) -> None:
+    metadata = sa.MetaData()
+    sa.Table("twice", metadata, sa.Column("a", sa.Integer))
+    sa.Table("twice", metadata, sa.Column("b", sa.Integer), schema="public")
+    theirs, ours = (engine.execution_options(schema_translate_map={None: "public"}) for engine in pair)
+    with pytest.raises(sa.exc.ProgrammingError, match="already exists"):
+        metadata.create_all(theirs)
+    with pytest.raises(ServerError, match=r'create table "public.twice"'):
+        create_tables(ours, metadata)
+    assert sa.inspect(ours).get_table_names() == []
+
+
 def _translatable() -> sa.MetaData:
     metadata = sa.MetaData()
     rooms = sa.Table("rooms", metadata, sa.Column("id", sa.Integer, primary_key=True), schema="shop")

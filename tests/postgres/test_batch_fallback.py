@@ -74,6 +74,19 @@ def test_listener_gets_a_connection(engine: sa.Engine, target: t.Callable[..., t
     assert _tables(engine) == {"item_0"}
 
 
+@pytest.mark.parametrize("option", ["once", "named"])
+def test_listener_in_sqlalchemys_wrapping(engine: sa.Engine, option: str) -> None:
+    metadata = small(1)
+
+    def listener(*given: t.Any, **named: t.Any) -> None:
+        connection: sa.Connection = named["connection"] if option == "named" else given[1]
+        connection.execute(sa.text("CREATE TABLE extra ()"))
+
+    sa.event.listen(metadata, "before_create", listener, **{option: True})
+    assert "before_create" in (create_tables(engine, metadata).fallback or "")
+    assert _tables(engine) == {"item_0", "extra"}
+
+
 def test_listener_of_a_class(engine: sa.Engine) -> None:
     seen = []
 
@@ -187,6 +200,51 @@ def test_statement_that_changes_what_exists(engine: sa.Engine, statement: str) -
     assert labels == (3 if "CREATE" in statement else 2)
 
 
+GONE_MEANWHILE = {
+    "a type is dropped": "DROP TYPE kind",
+    "a type is renamed": "ALTER TYPE kind RENAME TO old_kind",
+    "a type is moved": "ALTER TYPE kind SET SCHEMA other",
+    "a sequence is dropped": "DROP SEQUENCE numbers",
+}
+
+
+@pytest.mark.parametrize("statement", GONE_MEANWHILE.values(), ids=GONE_MEANWHILE)
+def test_statement_that_takes_away_what_no_table_needs(engine: sa.Engine, statement: str) -> None:
+    """Nothing would fail in the batch, but SQLAlchemy asks after such a statement and makes them anew."""
+    metadata = small(1)
+    sa.event.listen(metadata, "before_create", sa.DDL(statement))
+    sa.Enum("a", "b", name="kind", metadata=metadata)
+    metadata.tables["item_0"].append_column(sa.Column("number", sa.Integer, sa.Sequence("numbers")))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA other; CREATE SEQUENCE numbers START 9")
+        connection.exec_driver_sql("CREATE TYPE kind AS ENUM ('old')")
+    create_tables(engine, metadata)
+    with engine.connect() as connection:
+        labels = connection.scalar(sa.text("SELECT enum_range(NULL::kind)::text"))
+        first = connection.scalar(sa.text("SELECT nextval('numbers')"))
+    assert (labels, first) == (("{old}", 1) if "SEQUENCE" in statement else ("{a,b}", 9))
+
+
+def test_statement_that_ends_the_transaction(engine: sa.Engine) -> None:
+    metadata = small(3)
+    sa.event.listen(metadata.tables["item_1"], "after_create", sa.DDL("COMMIT; BEGIN"))
+    create_tables(engine, metadata)
+    assert _tables(engine) == {"item_0", "item_1", "item_2"}
+
+
+def test_label_that_is_added_and_used_needs_an_engine_in_autocommit(engine: sa.Engine) -> None:
+    metadata = small(1)
+    kind = pg.ENUM("a", name="kind", create_type=False)
+    metadata.tables["item_0"].append_column(sa.Column("kind", kind, server_default="b"))
+    sa.event.listen(metadata, "before_create", sa.DDL("ALTER TYPE kind ADD VALUE 'b'"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TYPE kind AS ENUM ('a')")
+    with pytest.raises(FlaskPostgresError, match="unsafe use of new value"):
+        create_tables(engine, metadata)
+    create_tables(engine.execution_options(isolation_level="AUTOCOMMIT"), metadata)
+    assert _tables(engine) == {"item_0"}
+
+
 def test_concurrently_needs_an_engine_in_autocommit(engine: sa.Engine) -> None:
     metadata = small(2)
     sa.Index("late", metadata.tables["item_1"].c.name, postgresql_concurrently=True)
@@ -224,6 +282,51 @@ def test_engine_whose_listener_watches_cursors(engine: sa.Engine) -> None:
 
     assert create_tables(engine, small(2)).fallback is None
     assert sum(statement.count("CREATE TABLE") for statement in seen) == 2
+
+
+def test_engine_whose_listener_executes_by_itself(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "do_execute")
+    def unlogged(cursor: t.Any, statement: str, parameters: t.Any, _: object) -> bool:
+        cursor.execute(statement.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1), parameters)
+        return True
+
+    metadata = small(2)
+    assert "do_execute" in (create_tables(engine, metadata).fallback or "")
+    with engine.connect() as connection:
+        query = "SELECT DISTINCT relpersistence::text FROM pg_class WHERE relname LIKE 'item%'"
+        assert connection.scalars(sa.text(query)).all() == ["u"]
+
+
+def test_engine_without_parameters(engine: sa.Engine) -> None:
+    """SQLAlchemy then hands the driver a statement in which each % is still doubled."""
+    metadata = small(1)
+    metadata.tables["item_0"].comment = "5%"
+    create_tables(engine.execution_options(no_parameters=True), metadata)
+    assert sa.inspect(engine).get_table_comment("item_0") == {"text": "5%%"}
+
+
+SPEAKERS: dict[str, tuple[str, t.Callable[..., t.Any]]] = {
+    "connect": ("SET", lambda driver, *_: driver.cursor()),
+    "checkout": ("SET", lambda driver, *_: driver.cursor()),
+    "begin": ("SET LOCAL", lambda connection: connection.connection.cursor()),
+}
+
+
+@pytest.mark.parametrize("event", SPEAKERS)
+def test_engine_whose_listener_speaks_first(engine: sa.Engine, event: str) -> None:
+    """As a listener does that sets the search path, or asks for the identifiers of an extension's types."""
+    command, cursor_of = SPEAKERS[event]
+    with engine.begin() as connection:
+        connection.execute(sa.schema.CreateSchema("app"))
+    engine.dispose()
+
+    @sa.event.listens_for(engine, event)
+    def speak(*given: t.Any) -> None:
+        with cursor_of(*given) as cursor:
+            cursor.execute(f"{command} search_path TO app")
+
+    assert create_tables(engine, small(2)).fallback is None
+    assert sa.inspect(engine).get_table_names("app") == ["item_0", "item_1"]
 
 
 @pytest.mark.parametrize("driver", ["pg8000"])

@@ -6,12 +6,12 @@ import copy
 import re
 import typing as t
 
-from sqlalchemy import DDL, Connection, MetaData, Table
+from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import ExecutableDDLElement
 
 from .existing import Named, named
-from .statement import NotBatchable, Statement, as_sent
+from .statement import NotBatchable, Statement, as_sent, head
 
 
 def collect(
@@ -49,9 +49,10 @@ class _NoteTaker:
     def execute(self, statement: object, *parameters: object, **options: object) -> None:
         if not isinstance(statement, ExecutableDDLElement) or parameters or options:
             raise self._miss("execute")
-        if isinstance(statement, DDL) and _CHANGES_NAMES.search(statement.statement):
-            raise NotBatchable("a DDL() changes which names are visible to the statements after it")
-        self.statements.append(Statement.of(statement, as_sent(self._compile(statement))))
+        sql = as_sent(self._compile(statement))
+        if _NOT_AMONG_OTHERS.search(sql):
+            raise NotBatchable(f"it changes what the statements after it would find: {head(sql)}")
+        self.statements.append(Statement.of(statement, sql))
 
     def _run_ddl_visitor(self, visitor: t.Callable[..., t.Any], element: object, **options: object) -> None:
         visitor(dialect=self.dialect, connection=self, **options).traverse_single(element)
@@ -77,13 +78,15 @@ class _NoteTaker:
 def _answering(dialect: Dialect, existing: set[Named]) -> Dialect:
     """Return a copy of the dialect that answers from what was asked in advance.
 
-    A name that is not there is about to be created, so the next one who asks finds it, as on a server.
+    A type or sequence that is not there is about to be created, so the next one who asks finds it, as on
+    a server. Tables are all asked for before the first is created.
     """
 
     def has(kind: t.Literal["table", "sequence", "type"], name: str, schema: str | None) -> bool:
         asked = named(kind, schema, name)
         found = asked in existing
-        existing.add(asked)
+        if kind != "table":
+            existing.add(asked)
         return found
 
     def has_tables(
@@ -101,4 +104,12 @@ def _answering(dialect: Dialect, existing: set[Named]) -> Dialect:
     return answering
 
 
-_CHANGES_NAMES = re.compile(r"search_path|\bset\s+(?:session\s+|local\s+)*(?:role|authorization)\b", re.I)
+_NOT_AMONG_OTHERS = re.compile(
+    r"""
+    search_path | \bset \s+ (?:session\s+ | local\s+)* (?:role | authorization | schema) \b
+    | \bdrop \s+ (?:type | domain | sequence | schema | owned) \b | \brename \s+ to \b
+    | \b(?:commit | rollback) \s* (?: ; | \Z)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What exists, where, is asked before the first statement; SQLAlchemy asks for some of it in between."""

@@ -73,8 +73,20 @@ def _connection(bind: Engine | Connection) -> t.Iterator[Connection]:
     if isinstance(bind, Connection):
         yield bind
         return
-    with bind.connect() as connection, _autocommit(connection):
+    with bind.connect() as connection, _mode(connection):
         yield connection
+
+
+def _mode(connection: Connection) -> t.ContextManager[object]:
+    """Return autocommit, which saves flights, or a transaction where the app would notice its absence."""
+    driver: t.Any = connection.connection.driver_connection
+    dispatch: t.Any = connection.dispatch
+    # Listeners of the app: for connect and checkout they may leave a transaction open, and for begin they
+    # may set what lasts as long as one.
+    begun = driver.info.transaction_status != _IDLE
+    if begun or dispatch.begin or dispatch.commit:
+        return connection.begin()
+    return _autocommit(connection)
 
 
 @contextlib.contextmanager
@@ -107,3 +119,7 @@ def _create(
         statements=len(statements),
         transactions=send(connection, statements, split=split),
     )
+
+
+_IDLE = 0
+"""libpq's ``PQTRANS_IDLE``, which both drivers hand on."""

@@ -13,7 +13,8 @@ from ..failures import server_line, sqlstate, translate
 from .statement import NotBatchable, Statement, as_sent, head
 
 OUT_OF_LOCKS = "53200"
-_NO_TRANSACTION_WANTED = "25001"
+_OWN_TRANSACTION_WANTED = ("25001", "55P04")
+"""As by CREATE INDEX CONCURRENTLY, and by the first use of a label that ALTER TYPE has added."""
 
 
 def run_create_all(
@@ -31,10 +32,9 @@ def run_create_all(
         try:
             _in_one_transaction(bind, metadata, tables)
         except DBAPIError as error:
-            if sqlstate(error) != _NO_TRANSACTION_WANTED:
+            if sqlstate(error) not in _OWN_TRANSACTION_WANTED:
                 raise
-            # CREATE INDEX CONCURRENTLY and its like: they work where the app's engine is in autocommit
-            # mode, and fail again where it is not.
+            # It works where the app's engine is in autocommit mode, and fails again where it is not.
             metadata.create_all(bind, tables=tables)
     except DBAPIError as error:
         raise failure(error, doing=_deed(error, expected)) from error

@@ -21,9 +21,12 @@ def check_connection(connection: Connection) -> None:
     Listeners for cursors are no reason: they see the batch, as one statement.
     """
     dispatch: t.Any = connection.dispatch
-    for event in ("before_execute", "after_execute"):
-        if getattr(dispatch, event):
+    dialect: t.Any = connection.dialect.dispatch
+    for where, event in ((dispatch, "before_execute"), (dispatch, "after_execute"), (dialect, "do_execute")):
+        if getattr(where, event):
             raise NotBatchable(f"the engine has a listener for {event}")
+    if connection.get_execution_options().get("no_parameters"):
+        raise NotBatchable("the engine has the option no_parameters, with which each % arrives doubled")
 
 
 def check_metadata(metadata: MetaData, tables: t.Sequence[Table]) -> None:
@@ -42,8 +45,7 @@ def check_target(target: Target) -> None:
     for event in ("before_create", "after_create"):
         for listener in listeners(target, event):
             if not (is_ddl(listener) or is_sqlalchemys(listener)):
-                name = getattr(listener, "__qualname__", type(listener).__qualname__)
-                raise NotBatchable(f"{_origin(listener)}.{name} listens for {event} of {_name(target)}")
+                raise NotBatchable(f"{_listener(listener)} listens for {event} of {_name(target)}")
 
 
 def listeners(target: Target, event: str) -> t.Iterator[Listener]:
@@ -61,10 +63,13 @@ def is_ddl(listener: Listener) -> bool:
 
 
 def is_sqlalchemys(listener: Listener) -> bool:
-    """Tell whether a listener is SQLAlchemy's own: it registers some for enums and domains."""
-    if isinstance(listener, ExecutableDDLElement):
-        return False
-    return _origin(listener).partition(".")[0] == "sqlalchemy"
+    """Tell whether a listener is SQLAlchemy's own: a method of an enum or domain.
+
+    The functions that it wraps around the app's listeners, for ``once`` and ``named``, are the app's.
+    """
+    method = _method(listener)
+    own = str(getattr(method, "__module__", None)).partition(".")[0] == "sqlalchemy"
+    return own and isinstance(getattr(method, "__self__", None), SchemaType)
 
 
 def sequences(metadata: MetaData, tables: t.Sequence[Table]) -> t.Iterator[Sequence]:
@@ -74,14 +79,19 @@ def sequences(metadata: MetaData, tables: t.Sequence[Table]) -> t.Iterator[Seque
         yield from (column.default for column in table.columns if isinstance(column.default, Sequence))
 
 
-def _origin(listener: t.Any) -> str:
-    """Return the module that a listener's code is written in."""
+def _method(listener: t.Any) -> t.Any:
+    """Return what a listener calls in the end: a subclass of a type may have a method of its own."""
     if isinstance(listener, functools.partial):
-        return _origin(listener.func)
+        return _method(listener.func)
     if isinstance(getattr(listener, "target", None), SchemaType):
-        # SQLAlchemy 2.0 keeps a type and its method's name apart; a subclass may have its own method.
-        return _origin(getattr(listener.target, listener.name))
-    return str(getattr(listener, "__module__", "?"))
+        # SQLAlchemy 2.0 keeps a type and its method's name apart.
+        return getattr(listener.target, listener.name, None)
+    return listener
+
+
+def _listener(listener: Listener) -> str:
+    module = getattr(_method(listener), "__module__", "?")
+    return f"{module}.{getattr(listener, '__qualname__', type(listener).__qualname__)}"
 
 
 def _name(target: Target) -> str:
