@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-from urllib.parse import quote, quote_plus
 
 MASK = "***"
 
@@ -21,31 +20,48 @@ OUTCOMES = frozenset(
 class Redactor:
     """Replaces every known secret in a text by ``***``.
 
-    Drivers, SQLAlchemy and an app's own code may put a password into a message in its raw or in its
-    percent-encoded spelling, so both are known. A secret that equals a user, host or database name
+    Drivers, SQLAlchemy and an app's own code may put a password into a message in its raw or in any
+    percent-encoded spelling, so all are known. A secret that equals a user, host or database name
     which is shown anyway would make the output unreadable and hide nothing: such a one is left.
     """
 
     def __init__(self) -> None:
-        self._secrets: set[str] = set()
+        self._secrets: dict[str, re.Pattern[str]] = {}
         self._shown: set[str] = set(OUTCOMES)
 
     def add(self, secrets: t.Iterable[str | None], *, shown: t.Iterable[str | None] = ()) -> None:
         """Learn secrets in their raw spelling, and names that are shown on purpose."""
         for secret in secrets:
-            if secret:
-                self._secrets.update({secret, quote(secret, safe=""), quote(secret), quote_plus(secret)})
+            if secret and secret not in self._secrets:
+                self._secrets[secret] = _pattern(secret)
         self._shown.update(name for name in shown if name)
 
     def __call__(self, text: str) -> str:
         """Return the text without the secrets, the longest replaced first."""
-        for secret in sorted(self._secrets - self._shown, key=len, reverse=True):
-            common = len(secret) < SHORT or any(secret in word for word in OUTCOMES)
-            text = _standing_alone(secret).sub(MASK, text) if common else text.replace(secret, MASK)
+        for secret in sorted(self._secrets.keys() - self._shown, key=len, reverse=True):
+            text = self._secrets[secret].sub(MASK, text)
         return text
 
 
-def _standing_alone(secret: str) -> re.Pattern[str]:
+def _pattern(secret: str) -> re.Pattern[str]:
+    """Return what finds a secret: raw, percent-encoded by whatever rules, or with ``%%`` for each ``%``."""
+    spellings = "|".join("".join(_spellings(char, percent) for char in secret) for percent in ("%", "%%"))
+    if len(secret) >= SHORT and not any(secret in word for word in OUTCOMES):
+        return re.compile(spellings)
     before = r"(?<!\w)" if secret[0].isalnum() else ""
     after = r"(?!\w)" if secret[-1].isalnum() else ""
-    return re.compile(before + re.escape(secret) + after)
+    return re.compile(f"{before}(?:{spellings}){after}")
+
+
+def _spellings(char: str, percent: str) -> str:
+    """Return a pattern for one character; a space may be a ``+``, and ``repr`` adds backslashes."""
+    if char.isascii() and char.isalnum():
+        return char
+    octets = char.encode("utf-8", "surrogatepass")
+    encoded = "".join(f"{percent}{_HEX[byte >> 4]}{_HEX[byte & 15]}" for byte in octets)
+    raw = _RAW.get(char) or re.escape(char)
+    return f"(?:{encoded}|{percent if char == '%' else raw})"
+
+
+_RAW = {" ": "[ +]", "\\": r"\\{1,2}", "'": r"\\?'", '"': r'\\?"'}
+_HEX = (*"0123456789", "[aA]", "[bB]", "[cC]", "[dD]", "[eE]", "[fF]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import URL
 
 from flask_postgres.redaction import Redactor
 
@@ -22,12 +23,24 @@ def hide(text: str, *secrets: str, shown: tuple[str, ...] = ()) -> str:
         ("u:p%40ss%20w%2Frd%3A1@h", "u:***@h"),
         ("u:p%40ss+w%2Frd%3A1@h", "u:***@h"),
         ("u:p%40ss%20w/rd%3A1@h", "u:***@h"),
+        ("u:p%40ss w%2Frd%3A1@h", "u:***@h"),  # as SQLAlchemy writes it
+        ("u:p%40ss w%2frd%3a1@h", "u:***@h"),
+        ("u:p%%40ss%%20w%%2Frd%%3A1@h", "u:***@h"),  # as an Alembic config is given it
         ("twice p@ss w/rd:1p@ss w/rd:1", "twice ******"),
         ("nothing", "nothing"),
     ],
 )
 def test_every_spelling(text: str, expected: str) -> None:
     assert hide(text, "p@ss w/rd:1") == expected
+
+
+@pytest.mark.parametrize(
+    "secret", ["ab+cd/ef==", "50%off!", "a b%/c+", "back\\slash'\"", "pässwörd 1", "%%%20%"]
+)
+def test_in_every_rendering_of_a_url(secret: str) -> None:
+    url = URL.create("postgresql", "u", secret, "h", database="x")
+    for text in (secret, repr(secret)[1:-1], url.render_as_string(hide_password=False)):
+        assert hide(f"<{text}>", secret) in ("<***>", "<postgresql://u:***@h/x>")
 
 
 def test_the_longest_first() -> None:
