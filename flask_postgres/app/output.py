@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import sys
 import typing as t
@@ -16,7 +17,7 @@ def output_kept(*, quiet: bool = False) -> t.Iterator[None]:
 
     :param quiet: log warnings and what is worse alone.
     """
-    before = [_LoggerState(logger) for logger in _loggers()]
+    before = {logger: _LoggerState.of(logger) for logger in _loggers()}
     level = logging.root.manager.disable
     if quiet:
         logging.disable(max(level, logging.INFO))
@@ -25,23 +26,28 @@ def output_kept(*, quiet: bool = False) -> t.Iterator[None]:
             yield
     finally:
         logging.disable(level)
-        for state in before:
-            state.restore()
+        for logger in _loggers():
+            before.get(logger, _LoggerState()).restore(logger)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
 class _LoggerState:
-    def __init__(self, logger: logging.Logger) -> None:
-        self._logger = logger
-        self._level = logger.level
-        self._disabled = logger.disabled
-        self._propagate = logger.propagate
-        self._handlers = list(logger.handlers)
+    """What can be configured of a logger; the defaults are those of one that is new."""
 
-    def restore(self) -> None:
-        self._logger.setLevel(self._level)
-        self._logger.disabled = self._disabled
-        self._logger.propagate = self._propagate
-        self._logger.handlers[:] = self._handlers
+    level: int = logging.NOTSET
+    disabled: bool = False
+    propagate: bool = True
+    handlers: tuple[logging.Handler, ...] = ()
+
+    @classmethod
+    def of(cls, logger: logging.Logger) -> _LoggerState:
+        return cls(logger.level, logger.disabled, logger.propagate, tuple(logger.handlers))
+
+    def restore(self, logger: logging.Logger) -> None:
+        logger.setLevel(self.level)
+        logger.disabled = self.disabled
+        logger.propagate = self.propagate
+        logger.handlers[:] = self.handlers
 
 
 def _loggers() -> list[logging.Logger]:

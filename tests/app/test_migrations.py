@@ -107,7 +107,7 @@ INI = """
     sqlalchemy.url = driver://user:pass@localhost/dbname
 
     [loggers]
-    keys = root,alembic
+    keys = root,alembic,engine
     [handlers]
     keys = console
     [formatters]
@@ -119,6 +119,10 @@ INI = """
     level = INFO
     handlers =
     qualname = alembic
+    [logger_engine]
+    level = INFO
+    handlers =
+    qualname = sqlalchemy.engine
     [handler_console]
     class = StreamHandler
     args = (sys.stdout,)
@@ -289,6 +293,8 @@ def test_logging_stays_as_it_was(make_migrated: MakeMigrated, database: Postgres
         assert not ours.disabled
         assert handler in root.handlers
         assert root.level == level
+        # A logger that the file brings into being, which the logger of our own engines inherits from.
+        assert not logging.getLogger("sqlalchemy.engine.Engine").isEnabledFor(logging.INFO)
     finally:
         root.removeHandler(handler)
 
