@@ -1,4 +1,4 @@
-"""The app's migrations: Flask-Migrate, Flask-Alembic, or an ``alembic.ini`` beside the app."""
+"""The app's migrations: Flask-Migrate, Flask-Alembic, or a config of Alembic's own beside the app."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 from ..errors import AppError, MigrationFailed
+from ..settings.tomlfile import SHARED_FILE
 from . import faults
 from .output import output_kept
 
@@ -20,6 +21,8 @@ if t.TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
     from .discovery import Extension
+
+INI = "alembic.ini"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -184,26 +187,35 @@ class FlaskAlembic(Migrations):
 
 
 class PlainAlembic(_WithConfig):
-    """An ``alembic.ini`` beside the app, run from its folder as the ``alembic`` command is."""
+    """Alembic as its own command runs it, from the folder that has its config.
+
+    The config is an ``alembic.ini``, the table ``[tool.alembic]`` of a ``pyproject.toml``, or both: the
+    table for the scripts and the file for the connection.
+    """
 
     tool = "Alembic"
 
-    def __init__(self, app: Flask, extension: Extension, ini: Path) -> None:
+    def __init__(self, app: Flask, extension: Extension, root: Path) -> None:
         super().__init__(app, extension)
-        self._ini = ini
+        self._root = root
 
     @property
     def folder(self) -> str | None:
         with self._running():
-            location = self._config().get_main_option("script_location") or ""
-        folder = self._ini.parent / location
+            config = self._config()
+            # Alembic before 1.16 reads the file alone.
+            option = getattr(config, "get_alembic_option", config.get_main_option)
+            location = option("script_location") or ""
+        folder = self._root / location
         # "package:folder" is inside an installed package.
         return faults.shown_path(str(folder)) if ":" in location or folder.is_dir() else None
 
     def _config(self) -> Config:
         from alembic.config import Config
 
-        config = Config(str(self._ini))
+        ini, shared = self._root / INI, self._root / SHARED_FILE
+        toml: dict[str, t.Any] = {"toml_file": str(shared)} if _has_table(shared) else {}
+        config = Config(str(ini) if ini.is_file() else None, **toml)
         default = self.extension.engines().get(None)
         if default is not None:
             url = _by_written_driver(default.url, config)
@@ -214,7 +226,7 @@ class PlainAlembic(_WithConfig):
     def _running(self, *, quiet: bool = False) -> t.Iterator[None]:
         before = Path.cwd()
         with super()._running(quiet=quiet):
-            os.chdir(self._ini.parent)
+            os.chdir(self._root)
             try:
                 yield
             finally:
@@ -239,7 +251,7 @@ def require_migrations(app: Flask, extension: Extension) -> Migrations:
     """
     found = find_migrations(app, extension)
     if found is None:
-        looked = ", ".join(str(faults.shown_path(str(folder / "alembic.ini"))) for folder in _folders(app))
+        looked = ", ".join(str(faults.shown_path(str(folder / INI))) for folder in _folders(app))
         raise AppError(
             "the app has no migrations: neither Flask-Migrate nor Flask-Alembic has a revision,"
             f" and there is none by {looked}.",
@@ -256,8 +268,8 @@ def _candidates(app: Flask, extension: Extension) -> t.Iterator[Migrations]:
     if flask_alembic is not None and isinstance(app.extensions.get("alembic"), flask_alembic.Alembic):
         yield FlaskAlembic(app, extension)
     for folder in _folders(app):
-        if (folder / "alembic.ini").is_file():
-            yield PlainAlembic(app, extension, folder / "alembic.ini")
+        if (folder / INI).is_file() or _has_table(folder / SHARED_FILE):
+            yield PlainAlembic(app, extension, folder)
 
 
 def _hint(error: BaseException) -> str | None:
@@ -282,6 +294,15 @@ def _by_written_driver(url: URL, config: Config) -> str:
         if own.get_backend_name() == url.get_backend_name() == "postgresql":
             url = for_driver(PostgresUri(url), own.drivername)
     return url.render_as_string(hide_password=False)
+
+
+def _has_table(file: Path) -> bool:
+    """Tell whether a ``pyproject.toml`` configures Alembic. One that cannot be read does not."""
+    import tomli
+
+    with contextlib.suppress(OSError, ValueError):
+        return "alembic" in tomli.loads(file.read_text(encoding="utf-8")).get("tool", {})
+    return False
 
 
 def _folders(app: Flask) -> list[Path]:

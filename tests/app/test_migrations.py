@@ -309,6 +309,37 @@ def test_plain_alembic_above_the_app(
     assert tables(server, database) == {"alembic_version", "pet"}
 
 
+@pytest.mark.parametrize("has_ini", [True, False])
+def test_plain_alembic_in_pyproject(
+    make_migrated: MakeMigrated,
+    server: Server,
+    database: PostgresUri,
+    folder: pathlib.Path,
+    has_ini: bool,
+) -> None:
+    """Since 1.16 Alembic's scripts can be configured in the table; the file is for the connection."""
+    pytest.importorskip("alembic", minversion="1.16")
+    app = make_migrated("Alembic", database, {"one": revision("one")})
+    ini = folder / "alembic.ini"
+    without_scripts = ini.read_text().replace("script_location = migrations\n", "")
+    ini.write_text(without_scripts)
+    if not has_ini:
+        ini.unlink()
+    (folder / "pyproject.toml").write_text('[tool.alembic]\nscript_location = "%(here)s/migrations"\n')
+    assert init(app) == "the migrations of Alembic in migrations, to one"
+    assert tables(server, database) == {"alembic_version", "pet"}
+
+
+@pytest.mark.parametrize("text", ["[tool.other]", "[tool.alembic"])
+def test_a_pyproject_without_alembic(
+    make_migrated: MakeMigrated, database: PostgresUri, folder: pathlib.Path, text: str
+) -> None:
+    app = make_migrated("Alembic", database, {"one": revision("one")})
+    (folder / "alembic.ini").unlink()
+    (folder / "pyproject.toml").write_text(text)
+    assert migrations_of(app) is None
+
+
 def test_an_ini_outside_the_project_is_not_the_apps(
     make_migrated: MakeMigrated, database: PostgresUri, folder: pathlib.Path
 ) -> None:
