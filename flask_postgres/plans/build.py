@@ -293,7 +293,7 @@ def _by_force(case: _Situation, database: Database) -> bool:
 def _leftovers(case: _Situation) -> t.Iterator[Step]:
     target = case.facts.target
     if target is not None and target.abandoned:
-        yield RemoveLeftover(database=target)
+        yield RemoveLeftover(database=target, in_use=case.request.force_disconnect)
     for item in case.facts.unmade:
         if item.owned:
             yield RemoveLeftover(database=item)

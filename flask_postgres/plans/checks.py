@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import typing as t
 
@@ -17,6 +18,7 @@ from ..errors import (
     ServerError,
     Unsupported,
 )
+from ..postgres.admin import APP_APPLICATION
 from ..postgres.ddl import Clauses
 from ..postgres.facts import Database, Facts
 from ..postgres.marks import State
@@ -174,6 +176,17 @@ def open_sessions(database: Database) -> Faults:
             f'database "{database.name}" has {len(counted)} open '
             f"{'session' if len(counted) == 1 else 'sessions'}: {sessions_text(database)}.",
             hint="Close them, or end them with --force-disconnect.",
+        )
+
+
+def used_unfinished(database: Database) -> Faults:
+    """Yield that others have sessions on a database that counts as absent: to them it is there."""
+    counted = [one for one in database.sessions if not one.application.startswith(APP_APPLICATION)]
+    if counted:
+        yield DatabaseInUse(
+            f'database "{database.name}" is unfinished, for the command that made it was interrupted, '
+            f"but it is in use: {sessions_text(dataclasses.replace(database, sessions=tuple(counted)))}.",
+            hint="Close them, and it is removed. To keep it, take the last line of its comment away.",
         )
 
 

@@ -202,6 +202,8 @@ class PutBack(Step):
             )
         if self.present is not None:
             yield from checks.taking_away(self.present, facts)
+            if self.present.abandoned:
+                yield from checks.used_unfinished(self.present)
             yield from checks.ending_sessions(self.present, facts)
 
     def run(self, run: Run) -> None:

@@ -139,8 +139,11 @@ def _check(planned: t.Sequence[Planned]) -> None:
 
 def _plan(work: Work, admin: Session) -> Planned:
     planned = _planned(work, facts_of(work, admin))
-    lost = planned.plan.destroys
-    if lost is not None and lost.sessions and planned.plan.ends_no_sessions:
+    target, plan = planned.facts.target, planned.plan
+    lost = plan.destroys if plan.ends_no_sessions else None
+    if target is not None and target.abandoned:
+        lost = target
+    if lost is not None and lost.sessions:
         # A session closed a moment ago, perhaps the app's own, takes the server a moment to end.
         time.sleep(LINGERING)
         planned = _planned(work, facts_of(work, admin))

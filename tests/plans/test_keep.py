@@ -337,3 +337,29 @@ def test_undoing_setup_drops_only_what_it_made(world: World) -> None:  # noqa: F
     assert (result.code, "recover" in result.err) == (1, True), str(result)
     assert world.state() == other
     assert world.rows() == OLD_ROWS
+
+
+def test_an_unfinished_one_that_is_in_use(world: World) -> None:  # noqa: F811
+    """Somebody goes on with it, and does not know that the next setup would make it anew."""
+    world.app()
+    world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
+    settled(world, "nobody at work", world.nobody_at_work)
+    before = world.state()
+    with world.cluster.connect(world.dbname, application_name="flask run of Ann"):
+        for command in (["setup", "--if-missing"], ["setup"], ["create"], ["reset", "-f"], ["recover"]):
+            result = world.run(*command)
+            assert result.code == 1, str(result)
+            assert "is unfinished" in result.err
+            assert '"flask run of Ann"' in result.err
+            assert world.state() == before
+    assert world.run("setup", "--if-missing").code == 0
+    assert world.rows() == NEW_ROWS
+
+
+def test_an_unfinished_one_that_is_in_use_before_it_is_swapped_back(world: World) -> None:  # noqa: F811
+    old = _killed(world, 3, "during")
+    with world.cluster.connect(world.dbname, application_name="flask run of Ann"):
+        result = world.run("recover")
+        assert (result.code, '"flask run of Ann"' in result.err) == (1, True), str(result)
+    assert world.run("recover").code == 0
+    _check(world, old)

@@ -16,9 +16,13 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RemoveLeftover(Step):
-    """Drop what a command that is gone had begun to make: it holds nothing that was ever complete."""
+    """Drop what a command that is gone had begun to make: it holds nothing that was ever complete.
+
+    :param in_use: whether it may have sessions of others: somebody may have taken it for complete.
+    """
 
     database: Database
+    in_use: bool = False
     held: t.ClassVar[bool] = True
     undoable: t.ClassVar[bool] = False
 
@@ -27,6 +31,10 @@ class RemoveLeftover(Step):
 
     def statements(self) -> Statements:
         return (ddl.DropDatabase(self.database.name, force=True),)
+
+    def faults(self, facts: Facts) -> Faults:  # noqa: ARG002
+        if not self.in_use:
+            yield from checks.used_unfinished(self.database)
 
     def run(self, run: Run) -> None:
         name = self.database.name
