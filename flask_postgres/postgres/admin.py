@@ -182,7 +182,7 @@ class Connector:
             )
         engine = create_engine(
             uri.url,
-            poolclass=NullPool,
+            poolclass=_OwnPool,
             isolation_level="AUTOCOMMIT",
             connect_args=self._connect_args(uri),
             hide_parameters=True,
@@ -227,6 +227,8 @@ class Connector:
         ours = {
             "connect_timeout": max(1, math.ceil(self.connect_timeout)),
             "application_name": self.application_name,
+            # A server whose databases say SQL_ASCII would make bytes of text, and refuse names beyond ASCII.
+            "client_encoding": "utf8",
         }
         if uri.driver == "psycopg":
             # Prepared statements do not survive a pooler that changes the backend in between.
@@ -245,6 +247,15 @@ def _alias(dbname: str, reached: str) -> errors.Refused:
         f'what is reached under the name "{dbname}" is database "{reached}": a pooler gives it that name.'
     )
     return errors.Refused(message, hint="Name the database and its server as they are, with --uri.")
+
+
+class _OwnPool(NullPool):
+    """A pool without the listeners that an app has for all connections, as to set a role or a type.
+
+    They are meant for the app's own databases, and may fail on any other.
+    """
+
+    _sa_propagate_class_events = False
 
 
 def _initialize(connection: Connection) -> None:

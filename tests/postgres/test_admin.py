@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import typing as t
 
 import pytest
+import sqlalchemy as sa
 
 from flask_postgres import CannotConnect, PostgresUri, ServerError, ServerUnreachable
 from flask_postgres.postgres import ddl
@@ -103,3 +105,27 @@ def test_out_of_reach(server: Server, dbname: str, driver: str) -> None:
         Connector(uri=server.uri(dbname, driver), admin_dbname="no_such_db").admin()
     with pytest.raises(CannotConnect, match=dbname):
         Connector(uri=server.uri(dbname, driver)).target()
+
+
+def test_text_is_text_whatever_the_encoding(server: Server, dbname: str, driver: str) -> None:
+    """SQL_ASCII is what initdb chooses under the locale C; a name must not be missed there."""
+    ascii_only = "ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'"
+    server.execute(f'CREATE DATABASE "{dbname}_ascii" OWNER app_dev {ascii_only}')
+    name = f"größe {dbname}"
+    server.execute(f'CREATE DATABASE "{name}"')
+    with Connector(uri=server.uri(name, driver=driver), admin_dbname=f"{dbname}_ascii").admin() as admin:
+        assert admin.value("SELECT datname FROM pg_database WHERE datname = :name", name=name) == name
+
+
+def test_what_the_app_does_to_all_its_connections_is_not_done_to_ours(
+    database: PostgresUri, driver: str
+) -> None:
+    def listener(connection: t.Any, _: object) -> None:
+        connection.cursor().execute("SELECT NULL::vector")
+
+    sa.event.listen(sa.Engine, "connect", listener)
+    try:
+        with Connector(uri=database.with_driver(driver)).admin() as admin:
+            assert admin.value("SELECT 1") == 1
+    finally:
+        sa.event.remove(sa.Engine, "connect", listener)
