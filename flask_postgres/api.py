@@ -110,7 +110,7 @@ def create_all(db: t.Any) -> None:
 
     :param db: a Flask-SQLAlchemy instance. Flask-SQLAlchemy-Lite knows no tables of its own; there, use
         ``flask_postgres.postgres.batch.create_tables(db.engine, Model.metadata)``.
-    :raises AppError: if it is anything else.
+    :raises AppError: if it is anything else, or has tables of a bind that the app's config does not name.
     :raises ServerError: if a statement fails; the message names the table, and nothing is left behind.
     """
     from .errors import AppError
@@ -119,10 +119,15 @@ def create_all(db: t.Any) -> None:
     if not hasattr(type(db), "metadatas") and not hasattr(db, "metadatas"):
         kind = f"{type(db).__module__}.{type(db).__qualname__}"
         raise AppError(f"create_all(db) takes a Flask-SQLAlchemy instance, not {kind}.")
+    engines = db.engines
+    homeless = [key for key, metadata in db.metadatas.items() if metadata.tables and key not in engines]
+    if homeless:
+        names = ", ".join(f'"{table}"' for table in sorted(db.metadatas[homeless[0]].tables))
+        where = "SQLALCHEMY_DATABASE_URI" if homeless[0] is None else f'"{homeless[0]}" in SQLALCHEMY_BINDS'
+        raise AppError(f"create_all(db) has no database for {names}: the app's config has no {where}.")
     for bind_key, metadata in db.metadatas.items():
-        engine = db.engines.get(bind_key)
-        if engine is not None:
-            create_tables(engine, metadata)
+        if bind_key in engines:
+            create_tables(engines[bind_key], metadata)
 
 
 def _connector(

@@ -7,7 +7,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 import flask_postgres as fp
-from flask_postgres import PostgresUri, create_db, database_exists, drop_db
+from flask_postgres import AppError, PostgresUri, create_db, database_exists, drop_db
 from flask_postgres.reporting import Silence
 
 from .servers import PASSWORD, Server, free_port
@@ -132,4 +132,17 @@ def test_create_all(database: PostgresUri, driver: str) -> None:
         for _ in range(2):  # what is there stays
             fp.create_all(db)
         assert set(db.inspect(db.engine).get_table_names()) == {"one", "two"}
+        db.engine.dispose()
+
+
+def test_create_all_misses_no_table_of_a_misspelt_bind(database: PostgresUri) -> None:
+    app = Flask("shop")
+    app.config["SQLALCHEMY_DATABASE_URI"] = database.render(hide_password=False)
+    db = SQLAlchemy(app)
+    db.Table("one", db.Column("id", db.Integer, primary_key=True))
+    db.Table("line", db.Column("id", db.Integer, primary_key=True), bind_key="lgos")
+    with app.app_context():
+        with pytest.raises(AppError, match=r'no database for "line": .* no "lgos" in SQLALCHEMY_BINDS'):
+            fp.create_all(db)
+        assert db.inspect(db.engine).get_table_names() == []
         db.engine.dispose()
