@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ..errors import AppError, CallbackFailed, MigrationFailed
+from ..errors import AppError, CallbackFailed, FlaskPostgresError, MigrationFailed
 from ..reporting import Reporter, Silence
 from . import faults
 from .callbacks import Callback, callback_for
@@ -118,11 +118,22 @@ def initialize(
     if choice.kind == "create_all":
         if not choice.table_count:
             (reporter or Silence()).note("create_all found no table: the app imports no model")
+        _create_all(app, extension, choice, create_tables)
+    return str(choice)
+
+
+def _create_all(app: Flask, extension: Extension, choice: Choice, create_tables: CreateTables) -> None:
+    try:
         with app.app_context():
             for bind_key, of_bind, _ in choice.tables:
                 with _synchronous(extension, bind_key) as engine:
                     create_tables(engine, of_bind)
-    return str(choice)
+    except FlaskPostgresError:
+        raise
+    except Exception as error:  # a model's mistake, or a listener of the app
+        place = faults.at(faults.where(error, root=app.root_path))
+        hint = _AS_BYTES if "bytes-like" in str(error) else None
+        raise AppError(f"create_all failed: {faults.describe(error)}{place}", hint=hint) from error
 
 
 def _tables(
@@ -163,8 +174,21 @@ def _synchronous(extension: Extension, bind_key: BindKey) -> t.Iterator[Engine]:
         return
     from sqlalchemy import NullPool, create_engine
 
-    from ..postgres.drivers import administrative
+    from ..postgres.drivers import administrative, libpq_arguments
     from ..uri import PostgresUri
 
     uri = administrative(PostgresUri(engine.url)).uri
-    yield create_engine(uri.url, poolclass=NullPool)
+    yield create_engine(
+        uri.url,
+        poolclass=NullPool,
+        connect_args=libpq_arguments(
+            extension.connect_args(bind_key), engine.dialect.driver, wanted=str(uri.driver)
+        ),
+        execution_options=engine.get_execution_options(),
+    )
+
+
+_AS_BYTES = (
+    "psycopg gives bytes for text where a database's encoding is SQL_ASCII: create it with --encoding UTF8 "
+    '--template template0, or let connect_args have "client_encoding": "utf8".'
+)

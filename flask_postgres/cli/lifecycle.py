@@ -14,7 +14,7 @@ from ..plans.build import Command, Plan, Request
 from ..plans.perform import Work, look, perform
 from ..postgres import ddl, marks
 from ..postgres.admin import Connector
-from ..postgres.drivers import administrative
+from ..postgres.drivers import administrative, libpq_arguments
 from . import targets
 from .confirm import confirmation
 from .context import Invocation
@@ -199,18 +199,20 @@ class _Initialize:
 
 
 def _connect_args(invocation: Invocation, uri: PostgresUri, bind_key: BindKey) -> dict[str, t.Any]:
-    """Return the app's own arguments for the driver, if it is the one that administers."""
+    """Return the app's own arguments for its driver, as far as they suit the one that administers."""
     if invocation.loaded.app is None:
         return {}
+    from ..app.engines import is_postgresql
     from ..errors import ExtensionNotFound
 
     try:
         engine = invocation.extension.engine(bind_key)
     except ExtensionNotFound:
         return {}
-    if engine.dialect.driver != administrative(uri).uri.driver:
+    if not is_postgresql(engine):
         return {}
-    return invocation.extension.connect_args(bind_key)
+    wanted = str(administrative(uri).uri.driver)
+    return libpq_arguments(invocation.extension.connect_args(bind_key), engine.dialect.driver, wanted=wanted)
 
 
 def _show(invocation: Invocation, works: t.Sequence[Work]) -> None:

@@ -56,12 +56,38 @@ def administrative(uri: PostgresUri) -> Administrative:
     return Administrative(PostgresUri(url), foreign)
 
 
+def libpq_arguments(connect_args: t.Mapping[str, t.Any], driver: str, *, wanted: str) -> dict[str, t.Any]:
+    """Return an app's arguments for its driver as the wanted driver, which is on libpq, takes them.
+
+    Of those for another kind of driver, the session's settings count, the search path above all, and
+    encryption.
+    """
+    if driver.removesuffix("_async") == wanted:
+        return dict(connect_args)
+    if driver not in _FOREIGN_KEYS:
+        return {}
+    arguments = {}
+    settings: t.Mapping[str, t.Any] = connect_args.get("server_settings") or {}
+    if settings:
+        options = (f"-c {name}={_escaped(str(value))}" for name, value in settings.items())
+        arguments["options"] = " ".join(options)
+    ssl = connect_args.get("ssl") or connect_args.get("ssl_context")
+    if ssl:
+        arguments["sslmode"] = _sslmode(ssl) if isinstance(ssl, str) else "require"
+    return arguments
+
+
 def installed(driver: str) -> bool:
     """Tell whether a driver can be imported, without importing it."""
     return importlib.util.find_spec(driver) is not None
 
 
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace(" ", r"\ ")
+
+
 def _choose(wanted: str | None) -> str:
+    wanted = wanted and wanted.removesuffix("_async")
     if wanted in SYNCHRONOUS and installed(wanted):
         return wanted
     for driver in _preferred():

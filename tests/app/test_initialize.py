@@ -64,6 +64,35 @@ def test_create_all_makes_a_sequence_of_no_table(
     assert server.execute("SELECT count(*) FROM pg_sequences", dbname=database.dbname) == [(1,)]
 
 
+def test_a_models_mistake_is_one_line(make_app: MakeApp, database: PostgresUri) -> None:
+    app = make_app(database)
+    db = t.cast(SQLAlchemy, app.extensions["sqlalchemy"])
+    db.Table("pet", db.Column("owner", db.ForeignKey("persn.id")))
+    with pytest.raises(AppError, match=r"create_all failed: NoReferencedTableError: .*'pet\.owner'.*'persn'"):
+        init(app)
+
+
+def test_a_listener_that_raises_is_told_with_its_place(make_app: MakeApp, database: PostgresUri) -> None:
+    app = make_app(database)
+    add_model(app, "Pet")
+
+    @sa.event.listens_for(app.extensions["sqlalchemy"].metadata, "before_create")
+    def listener(*_: object, **__: object) -> None:
+        raise ValueError("no")
+
+    with pytest.raises(AppError, match=r"create_all failed: ValueError: no \(.*test_initialize\.py:\d+\)"):
+        init(app)
+
+
+def test_a_driver_that_gives_bytes_for_text(make_app: MakeApp, server: Server, dbname: str) -> None:
+    ascii_only = "ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'"
+    server.execute(f'CREATE DATABASE "{dbname}" OWNER app_dev {ascii_only}')
+    app = make_app(server.uri(dbname), "psycopg")
+    with pytest.raises(AppError, match="create_all failed: TypeError") as caught:
+        init(app)
+    assert "--encoding UTF8" in str(caught.value.hint)
+
+
 def test_a_callback_comes_first(make_app: MakeApp, server: Server, database: PostgresUri) -> None:
     app = make_app(database)
     model = add_model(app, "Pet")
@@ -132,3 +161,28 @@ def test_lite(
     assert init(app, metadata="mymodels:Base") == "create_all, 1 table"
     assert tables(server, database) == ["pet"]
     find_extension(app).dispose()
+
+
+OPTIONS: dict[str, dict[str, t.Any]] = {
+    "asyncpg": {"connect_args": {"server_settings": {"search_path": "elsewhere"}}},
+    "psycopg": {"connect_args": {"options": "-c search_path=elsewhere"}},
+    "psycopg_async": {"execution_options": {"schema_translate_map": {None: "elsewhere"}}},
+}
+
+
+@pytest.mark.parametrize("driver", OPTIONS)
+def test_lite_with_options_for_an_async_engine(
+    write: t.Callable[[t.Mapping[str, str]], None], server: Server, database: PostgresUri, driver: str
+) -> None:
+    """A synchronous engine makes the tables; it must make them where the app looks for them."""
+    lite = pytest.importorskip("flask_sqlalchemy_lite")
+    pytest.importorskip(driver.removesuffix("_async"))
+    server.execute("CREATE SCHEMA elsewhere AUTHORIZATION app_dev", dbname=database.dbname)
+    write({"mymodels.py": MODELS})
+    app = Flask("the_app")
+    engine = {"url": database.with_driver(driver).url, **OPTIONS[driver]}
+    app.config["SQLALCHEMY_ASYNC_ENGINES"] = {"default": engine}
+    lite.SQLAlchemy(app)
+    init(app, metadata="mymodels:Base")
+    query = "SELECT schemaname FROM pg_tables WHERE tablename = 'pet'"
+    assert server.execute(query, dbname=database.dbname) == [("elsewhere",)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import ssl
 import typing as t
 
 import pytest
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 
 from flask_postgres import DriverMissing, PostgresUri, UriValidationError
 from flask_postgres.postgres import drivers
-from flask_postgres.postgres.drivers import administrative
+from flask_postgres.postgres.drivers import administrative, libpq_arguments
 
 DEFAULT = sa.make_url("postgresql://").get_dialect().driver
 
@@ -20,7 +21,8 @@ DEFAULT = sa.make_url("postgresql://").get_dialect().driver
     [
         ("psycopg", "psycopg"),
         ("psycopg2", "psycopg2"),
-        *((name, DEFAULT) for name in ("", "asyncpg", "pg8000", "psycopg_async", "nodriver")),
+        ("psycopg_async", "psycopg"),
+        *((name, DEFAULT) for name in ("", "asyncpg", "pg8000", "nodriver")),
     ],
 )
 def test_choice(named: str, used: str) -> None:
@@ -74,3 +76,23 @@ def test_libpqs_own_keys_are_kept() -> None:
     assert dropped == ()
     assert found.hosts == (("a", 1), ("b", 2))
     assert found.query["target_session_attrs"] == "read-write"
+
+
+SETTINGS = {"search_path": "a b,c", "jit": "off"}
+
+
+@pytest.mark.parametrize(
+    ("driver", "given", "taken"),
+    [
+        ("psycopg", {"prepare_threshold": 0}, {"prepare_threshold": 0}),
+        ("psycopg_async", {"prepare_threshold": 0}, {"prepare_threshold": 0}),
+        ("psycopg2", {"cursor_factory": object}, {}),
+        ("asyncpg", {"statement_cache_size": 0, "server_settings": None, "ssl": False}, {}),
+        ("asyncpg", {"server_settings": SETTINGS}, {"options": r"-c search_path=a\ b,c -c jit=off"}),
+        ("asyncpg", {"ssl": "verify-full"}, {"sslmode": "verify-full"}),
+        ("asyncpg", {"ssl": ssl.create_default_context()}, {"sslmode": "require"}),
+        ("pg8000", {"ssl_context": True, "timeout": 3}, {"sslmode": "require"}),
+    ],
+)
+def test_arguments(driver: str, given: dict[str, t.Any], taken: dict[str, t.Any]) -> None:
+    assert libpq_arguments(given, driver, wanted="psycopg") == taken
