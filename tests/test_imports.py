@@ -53,13 +53,18 @@ def test_the_package_loads_nothing(project: Project) -> None:
     [
         (["--help"], set[str]()),
         (["drop", "--help"], set()),
-        (["config"], {"environs", "tomli", "sqlalchemy"}),
+        (["config"], {"tomli"}),
+        (["config", "--uri", "postgresql://h/x"], {"tomli", "sqlalchemy"}),
         (["config", "--schema"], set()),
+        (
+            ["server", "status", "--uri", "postgresql://127.0.0.1:1/x"],
+            {"tomli", "sqlalchemy", "platformdirs"},
+        ),
     ],
-    ids=["help", "drop help", "config", "schema"],
+    ids=["help", "drop help", "config", "config of a URI", "schema", "server status"],
 )
 def test_commands_load_what_they_need(project: Project, words: list[str], allowed: set[str]) -> None:
-    """config must parse a URI, for which it takes SQLAlchemy; nothing here takes a driver."""
+    """It takes SQLAlchemy to parse a URI, and environs where a variable is set; nothing takes a driver."""
     project.write({"app.py": "from flask import Flask\napp = Flask(__name__)\n"})
     code = f"""
 from flask.cli import ScriptInfo

@@ -8,9 +8,8 @@ import re
 import typing as t
 from pathlib import Path
 
-import environs
-
 from .convert import Raw
+from .environment import variable
 from .masking import masked
 from .schema import BY_NAME, CONFIG_VARIABLE, PREFIX, SETTINGS, Setting
 from .tomlfile import FileStatus, Located, expand, locate
@@ -96,10 +95,9 @@ def read_toml(
 
 def read_env(environ: t.Mapping[str, str], *, cwd: Path) -> Reading:
     """Read the environment: each variable, or the file that its ``_FILE`` twin names."""
-    env = _Environment(environ)
     known = {declared.variable + suffix for declared in SETTINGS for suffix in ("", _FILE)}
     faults, unused = _strangers(environ, known=known | {CONFIG_VARIABLE}, place=str)
-    values = {declared.name: _env_value(declared.variable, env=env, cwd=cwd) for declared in SETTINGS}
+    values = {declared.name: _env_value(declared.variable, environ=environ, cwd=cwd) for declared in SETTINGS}
     return Reading(
         values={name: found for name, found in values.items() if found is not None},
         faults=faults,
@@ -111,7 +109,7 @@ def read_foreign(
     source: Source, name: str, *, app_config: t.Mapping[str, t.Any], environ: t.Mapping[str, str]
 ) -> Found | None:
     """Read a name that is not ours from the app's config or the environment; empty, it says nothing."""
-    value = app_config.get(name) if source == "app" else _Environment(environ).str(name, None)
+    value = app_config.get(name) if source == "app" else variable(environ, name)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     return Found(origin=app_origin(name) if source == "app" else name, raw=Raw(value=value))
@@ -120,23 +118,6 @@ def read_foreign(
 def app_origin(key: str) -> str:
     """Return how a key of the app's config is written."""
     return f'app.config["{key}"]'
-
-
-class _Environment(environs.Env):
-    """environs on a given mapping; by itself it reads ``os.environ``, and nothing else."""
-
-    def __init__(self, environ: t.Mapping[str, str]) -> None:
-        super().__init__(eager=True, expand_vars=False)
-        self._mapping = environ
-
-    def _get_from_environ(
-        self,
-        key: str,
-        default: t.Any,
-        *,
-        proxied: bool = False,  # noqa: ARG002
-    ) -> tuple[str, t.Any, str | None]:
-        return key, self._mapping.get(key, default), None
 
 
 def _flag(setting: Setting, value: t.Any) -> str:
@@ -168,9 +149,9 @@ def _unknown_key(located: Located, key: str) -> str:
     return f'{located.place}: unknown key "{masked(key)}"; {remedy}'
 
 
-def _env_value(name: str, *, env: _Environment, cwd: Path) -> Found | None:
-    text: str | None = env.str(name, None)
-    file: str | None = env.str(name + _FILE, None)
+def _env_value(name: str, *, environ: t.Mapping[str, str], cwd: Path) -> Found | None:
+    text = variable(environ, name)
+    file = variable(environ, name + _FILE)
     if file is None:
         return None if text is None else Found(origin=name, raw=Raw(value=text, base=cwd))
     if text is not None:
