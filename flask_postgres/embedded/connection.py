@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import typing as t
 from pathlib import Path
 
@@ -18,8 +19,6 @@ CONNECT_SECONDS = 10
 _OWN_WAYS = {
     "sslmode": "disable",
     "gssencmode": "disable",
-    "options": "",
-    "target_session_attrs": "any",
     "application_name": "flask-postgres",
     "connect_timeout": CONNECT_SECONDS,
 }
@@ -104,7 +103,8 @@ def log_in(**parameters: t.Any) -> t.Iterator[Session]:
     module = importlib.import_module(driver)
     given = {name: value for name, value in {**_OWN_WAYS, **parameters}.items() if value is not None}
     try:
-        connection = module.connect(**given)
+        with _without_variables():
+            connection = module.connect(**given)
     except module.OperationalError as error:
         raise CannotLogIn(" ".join(str(error).split())) from None
     try:
@@ -112,6 +112,17 @@ def log_in(**parameters: t.Any) -> t.Iterator[Session]:
         yield Session(connection, driver)
     finally:
         connection.close()
+
+@contextlib.contextmanager
+def _without_variables() -> t.Iterator[None]:
+    """Hide libpq's variables, which speak of other servers; the file of passwords may be meant for ours."""
+    names = [name for name in os.environ if name.startswith("PG") and name != "PGPASSFILE"]
+    hidden = {name: os.environ.pop(name) for name in names}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
 
 
 def _driver() -> str:

@@ -185,7 +185,7 @@ def _place_or_none(
     try:
         return place.find(uri, data_dir=data_dir)
     except targets.NoHost:
-        if system.answers_on_default_socket(uri.port or targets.DEFAULT_PORT):
+        if system.answers_on_default_socket(targets.default_port(uri)):
             return None
         raise
     except (targets.SeveralHosts, targets.OfService, place.NotHere):

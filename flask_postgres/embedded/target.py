@@ -77,8 +77,8 @@ def read(uri: PostgresUri) -> Target:
         )
     host, port = hosts[0]
     return Target(
-        host=_hostaddr(uri) or host,
-        port=port or uri.port or _port_of_environment(),
+        host=_hostaddr(uri) or os.environ.get("PGHOSTADDR") or host,
+        port=port or default_port(uri),
         user=uri.user or os.environ.get("PGUSER") or _account_name(),
         password=uri.password or os.environ.get("PGPASSWORD") or None,
         dbname=uri.dbname,
@@ -95,9 +95,10 @@ def _hosts_of_environment() -> tuple[tuple[str, int | None], ...]:
     return tuple((name, None) for name in names.split(",") if name)
 
 
-def _port_of_environment() -> int:
+def default_port(uri: PostgresUri) -> int:
+    """Return the port of a host that names none."""
     text = os.environ.get("PGPORT", "")
-    return int(text) if text.isdecimal() else DEFAULT_PORT
+    return uri.port or (int(text) if text.isdecimal() else DEFAULT_PORT)
 
 
 def _account_name() -> str:

@@ -48,6 +48,18 @@ def test_a_uri_without_a_host_names_the_ways_out(monkeypatch: pytest.MonkeyPatch
         assert "\n" not in str(error.value)
 
 
+def test_a_uri_without_a_host_and_the_port_of_the_environment(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = site.data_dir.parent / "run"
+    folder.mkdir()
+    folder.chmod(0o777)
+    site.ensure(PostgresUri(f"postgresql://u:pw@/d?host={folder}&port={site.port}"))
+    monkeypatch.setattr(system, "DEFAULT_SOCKETS", (str(folder),))
+    monkeypatch.setenv("PGPORT", str(site.port))
+    assert site.ensure(PostgresUri("postgresql:///d")) is None  # libpq finds it
+
+
 def test_several_hosts_are_somebody_elses_business() -> None:
     uri = PostgresUri("postgresql://u@/d?host=127.0.0.1:1&host=127.0.0.1:2")
     options = {"data_dir": None, "bin_dir": None, "reporter": Recorder()}

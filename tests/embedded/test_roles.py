@@ -150,3 +150,24 @@ def test_a_uri_without_a_user_means_what_libpq_would_use(
     monkeypatch.setenv("PGUSER", "erin")
     served.ensure(uri)
     assert ask(uri, "SELECT current_user") == "erin"
+
+
+def test_variables_of_libpq_do_not_bend_our_own_sessions(
+    served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They speak of other servers, and the superuser would send its password there."""
+    variables = {
+        "PGHOSTADDR": "127.0.0.1",
+        "PGREQUIREAUTH": "password",
+        "PGCHANNELBINDING": "require",
+        "PGTZ": "no/where",
+        "PGOPTIONS": "-c no_such_setting=1",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGSSLMODE": "require",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    served.ensure(served.uri(user="bob"))
+    assert {name: os.environ.get(name) for name in variables} == variables
+    monkeypatch.undo()
+    assert ask(served.uri(user="bob"), "SELECT current_user") == "bob"
