@@ -77,8 +77,12 @@ def start(cluster: Cluster, listen: Listen) -> Postmaster:
 
 def stop(folder: Path, running: Postmaster) -> None:
     """Stop a server in fast mode: sessions end, what was committed stays.
+    if not process.is_postmaster(running.pid, folder):
+        if process.find(folder) is None:
+            return  # it has ended by itself
+        raise process.out_of_reach(running.pid, folder)
 
-    :raises EmbeddedServerError: if it does not end.
+    :raises EmbeddedServerError: if it does not end, or its pid is not the server's.
     """
     _ask_to_stop(folder, running)
     deadline = time.monotonic() + STOP_SECONDS

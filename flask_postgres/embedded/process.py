@@ -40,11 +40,16 @@ class Postmaster:
 
 
 def find(folder: Path) -> Postmaster | None:
-    """Return the server that runs on a data folder; None if none does."""
+    """Return the server that runs on a data folder; None if none does.
+
+    :raises EmbeddedServerError: if it runs out of our reach, in another container that has the folder too.
+    """
     found = read_pid_file(folder)
     if found is None:
         return None
     if found.socket_dir is not None and _answers(found.socket_dir / f".s.PGSQL.{found.port}"):
+        if not _exists(found.pid):
+            raise out_of_reach(found.pid, folder)
         return found
     return found if is_postmaster(found.pid, folder) else None
 
@@ -86,6 +91,15 @@ def is_postmaster(pid: int, folder: Path) -> bool:
         return False
     except psutil.AccessDenied:
         return _is_of_owner(pid, folder)
+
+
+def out_of_reach(pid: int, folder: Path) -> EmbeddedServerError:
+    """Return the error for a server that answers, and whose pid is none of its own here."""
+    return EmbeddedServerError(
+        f"The data folder {folder} is served from another container: its server answers, "
+        f"and pid {pid} is not that server here.",
+        hint="Stop it where it was started, or set another server_data_dir.",
+    )
 
 
 def disarm(folder: Path, socket_dirs: t.Iterable[Path]) -> None:

@@ -169,6 +169,26 @@ def test_a_pid_that_belongs_to_a_zombie(served: Site) -> None:
         assert stored(served)
     finally:
         zombie.wait()
+def test_a_server_out_of_reach(served: Site) -> None:
+    """As from a container that shares the data folder: the socket answers, the pid means nothing here."""
+    pid = process.find(served.data_dir).pid  # type: ignore[union-attr]
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    rewrite_pid(served, dead.pid)
+    for attempt in (served.ensure, served.start, served.stop):
+        with pytest.raises(EmbeddedServerError, match="served from another container") as error:
+            attempt()
+        one_line(error)
+    with subprocess.Popen(["/bin/sleep", "60"], cwd="/") as innocent:
+        rewrite_pid(served, innocent.pid)
+        with pytest.raises(EmbeddedServerError, match="served from another container"):
+            served.stop()
+        assert innocent.poll() is None
+        innocent.kill()
+    rewrite_pid(served, pid)
+    assert ask(served.uri(), "SELECT 1") == 1
+
+
 
 
 def test_a_pid_file_that_is_cut_short(site: Site) -> None:
