@@ -24,6 +24,10 @@ class Place:
 
 
 class NotHere(EmbeddedServerError):
+class ServedElsewhere(EmbeddedServerError):
+    """The data folder is in use, on another address than the URI's."""
+
+
     """The host is not this machine alone."""
 
 
@@ -48,7 +52,7 @@ def find(uri: PostgresUri, *, data_dir: Path | None) -> Place:
 def running(place: Place) -> Postmaster | None:
     """Return our server of a place, if it runs there.
 
-    :raises EmbeddedServerError: if the data folder is served, but on another address.
+    :raises ServedElsewhere: if the data folder is served, but on another address.
     """
     if not location.is_ours(place.folder):
         return None
@@ -58,7 +62,7 @@ def running(place: Place) -> Postmaster | None:
     served = served_at(place.folder)
     if found.port != place.target.port or not _serves(place, served):
         where = " and ".join(served)
-        raise EmbeddedServerError(
+        raise ServedElsewhere(
             f"The data folder {place.folder} is in use by an embedded server on {where}, port {found.port}, "
             f"and the URI names {place.target}.",
             hint="Stop that server (flask psql server stop, with its URI), or set another server_data_dir.",

@@ -57,7 +57,12 @@ def ensure(
     where = _place_or_none(uri, mode=mode, data_dir=data_dir, bin_dir=bin_dir)
     if where is None:
         return None
-    running = place.running(where)
+    try:
+        running = place.running(where)
+    except place.ServedElsewhere:
+        if start and not (mode == "auto" and place.listening(where)):
+            raise
+        return None  # the server of the URI's own address is what it means, if there is one
     if not start:
         return launch.serving(where, running) if running is not None else None
     if running is not None and running.ready:

@@ -107,6 +107,18 @@ def test_an_address_that_this_machine_does_not_have(monkeypatch: pytest.MonkeyPa
     assert addresses.resolve("localhost", 1) == ("127.0.0.1",)
 
 
+def test_another_server_beside_a_data_folder_that_is_in_use(served: Site) -> None:
+    """A project that names one data folder may have a bind on a server of another port."""
+    other = PostgresUri.build(dbname="x", user="bob", password="pw", host="127.0.0.1", port=free_port())
+    assert served.ensure(other, start=False) is None
+    with pytest.raises(EmbeddedServerError, match="is in use by an embedded server"):
+        served.ensure(other)
+    with listener("127.0.0.1", other.port or 0):
+        assert served.ensure(other) is None
+        with pytest.raises(EmbeddedServerError, match="is in use by an embedded server"):
+            served.ensure(other, mode="embedded")
+
+
 # Processes
 
 
