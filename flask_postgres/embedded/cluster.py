@@ -19,9 +19,6 @@ from .account import CURRENT, IS_WINDOWS, Account, Result
 from .binaries import Binaries
 from .process import Postmaster
 
-LONGEST_SOCKET_DIR = 85
-"""Bytes; PostgreSQL refuses a socket path that does not fit into the kernel's 103 to 107."""
-
 START_SECONDS = 600
 STOP_SECONDS = 600.0
 _POLL_SECONDS = 0.01
@@ -123,8 +120,8 @@ def private_socket_dir(folder: Path) -> Path | None:
     if IS_WINDOWS:
         return None
     inside = folder / location.SOCKETS
-    if len(os.fsencode(inside)) <= LONGEST_SOCKET_DIR:
-        return inside
+    if len(os.fsencode(inside)) <= location.LONGEST_SOCKET_DIR and "," not in os.fspath(inside):
+        return inside  # at a comma, libpq sees two hosts
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     return Path("/tmp") / f"flask-postgres-{folder.stat().st_uid}-{digest}"
 

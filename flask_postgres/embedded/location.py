@@ -21,6 +21,9 @@ ROLES = "flask_postgres_roles.json"
 SUPERUSER_PASSWORD = "flask_postgres_superuser"
 SOCKETS = "sockets"
 
+LONGEST_SOCKET_DIR = 85
+"""Bytes; PostgreSQL refuses a socket path that does not fit into the kernel's 103 to 107."""
+
 _ELSEWHERE = "Set server_data_dir (FLASK_POSTGRES_SERVER_DATA_DIR) to a new folder that is yours to write."
 _COMMON = {"127.0.0.1", "::1"}
 

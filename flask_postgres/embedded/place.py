@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from pathlib import Path
 
 from ..errors import EmbeddedServerError
@@ -113,6 +114,11 @@ def _serves(place: Place, served: tuple[str, ...]) -> bool:
 
 def _check_socket_folder(place: Place) -> None:
     folder = Path(place.target.host)
+    if len(os.fsencode(folder)) > location.LONGEST_SOCKET_DIR:
+        raise EmbeddedServerError(
+            f"The path of the socket folder {folder} is too long for a Unix socket.",
+            hint=f"Name one of {location.LONGEST_SOCKET_DIR} bytes or fewer in the URI.",
+        )
     if system.answers(folder, place.target.port):
         raise EmbeddedServerError(
             f"Another server answers on the socket in {folder}, port {place.target.port}.",
@@ -124,6 +130,11 @@ def _check_socket_folder(place: Place) -> None:
 
 def not_own(folder: Path) -> EmbeddedServerError:
     """Return the error that says why a socket folder is not served, and the ways out."""
+    if not folder.exists():
+        return EmbeddedServerError(
+            f"The folder {folder}, in which the URI wants a Unix socket, does not exist.",
+            hint=f"Make it (mkdir -p -m 700 {shlex.quote(str(folder))}), or name another in the URI.",
+        )
     return EmbeddedServerError(
         f"Nothing answers on the Unix socket in {folder}, and the folder is not this account's own, "
         "so the embedded server does not serve it.",

@@ -68,10 +68,17 @@ def test_several_hosts_are_somebody_elses_business() -> None:
         service.ensure(uri, mode="embedded", **options)  # type: ignore[arg-type]
 
 
-def test_a_socket_folder_that_is_not_ones_own(empty: Site) -> None:
-    for folder in ("/proc", "/no/such/folder"):
-        with pytest.raises(EmbeddedServerError, match=r"not this account's own.*localhost"):
-            empty.ensure(PostgresUri(f"postgresql://u@/d?host={folder}&port={empty.port}"))
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("/proc", r"not this account's own.*localhost"),
+        ("/no/such/folder", r"does not exist\. Make it \(mkdir -p -m 700 /no/such/folder\)"),
+        (f"/{'d' * 90}", r"too long for a Unix socket\. Name one of 85 bytes"),
+    ],
+)
+def test_a_socket_folder_that_cannot_serve(empty: Site, folder: str, message: str) -> None:
+    with pytest.raises(EmbeddedServerError, match=message):
+        empty.ensure(PostgresUri(f"postgresql://u@/d?host={folder}&port={empty.port}"))
 
 
 def test_settings_are_quoted() -> None:
