@@ -21,6 +21,7 @@ IS_WINDOWS = os.name == "nt"
 LESSER_ACCOUNTS = ("postgres", "nobody")
 """For root, in this order: the one that packages of PostgreSQL make, and the one that always exists."""
 
+_HANDED_OVER = ("PATH", "LD_LIBRARY_PATH", "TZ")
 _SETTLE_SECONDS = 5.0
 
 
@@ -31,8 +32,10 @@ class Account:
     name: str
     ids: tuple[int, int] | None = None
 
-    def run(self, *command: str | Path, cwd: Path | None = None) -> Result:
+    def run(self, *command: str | Path, cwd: Path | None = None, data: Path | None = None) -> Result:
         """Run a program to its end and return what it said.
+
+        :param data: the data folder, for PGDATA: pg_ctl hands arguments to a shell, quoted too simply.
 
         The output goes through a file, because a server that inherited a pipe would keep it open after
         the program that started it is gone.
@@ -45,7 +48,7 @@ class Account:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=cwd or Path("/" if not IS_WINDOWS else tempfile.gettempdir()),
-                    env=_environment(),
+                    env=self._environment(data),
                     **self._options(),
                 )
             except OSError as error:
@@ -64,6 +67,18 @@ class Account:
         """Make the account the owner of a path."""
         if self.ids is not None:
             os.chown(path, *self.ids, follow_symlinks=False)
+
+    def _environment(self, data: Path | None) -> dict[str, str]:
+        """Return our environment without what would bend a server: locales and libpq's variables.
+
+        Another account gets only what its programs need: it could read the secrets of ours.
+        """
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if (name in _HANDED_OVER if self.ids else not _bends(name))
+        }
+        return {**kept, "LC_ALL": "C", **({"PGDATA": os.fspath(data)} if data else {})}
 
     def _options(self) -> dict[str, t.Any]:
         if IS_WINDOWS:
@@ -122,14 +137,8 @@ def _owner(folder: Path) -> Account | None:
     return Account(f"uid {status.st_uid}", (status.st_uid, status.st_gid))
 
 
-def _environment() -> dict[str, str]:
-    """Return our environment without what would bend a server: locales and libpq's variables."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PG", "LC_")) and name not in ("LANG", "LANGUAGE")
-    }
-    return {**kept, "LC_ALL": "C"}
+def _bends(name: str) -> bool:
+    return name.startswith(("PG", "LC_")) or name in ("LANG", "LANGUAGE")
 
 
 def _finish(process: subprocess.Popen[bytes]) -> int:

@@ -74,13 +74,13 @@ def start(cluster: Cluster, listen: Listen) -> Postmaster:
 
 def stop(folder: Path, running: Postmaster) -> None:
     """Stop a server in fast mode: sessions end, what was committed stays.
+
+    :raises EmbeddedServerError: if it does not end, or its pid is not the server's.
+    """
     if not process.is_postmaster(running.pid, folder):
         if process.find(folder) is None:
             return  # it has ended by itself
         raise process.out_of_reach(running.pid, folder)
-
-    :raises EmbeddedServerError: if it does not end, or its pid is not the server's.
-    """
     _ask_to_stop(folder, running)
     deadline = time.monotonic() + STOP_SECONDS
     while (folder / process.PID_FILE).exists():
@@ -190,11 +190,9 @@ def _pg_ctl_start(cluster: Cluster, log: Path) -> Result:
         "--wait",
         f"--timeout={START_SECONDS}",
         "--silent",
-        "-D",
-        cluster.folder,
-        "-l",
-        log,
+        f"--log={log.name}",
         cwd=cluster.folder,
+        data=cluster.folder,
     )
 
 

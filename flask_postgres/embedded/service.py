@@ -151,8 +151,13 @@ def status(uri: PostgresUri, *, data_dir: Path | None) -> ServerInfo:
 
 
 def log_path(uri: PostgresUri, *, data_dir: Path | None) -> Path:
-    """Return the log of the embedded server of a URI, whether it exists or not."""
-    return place.find(uri, data_dir=data_dir).folder / location.LOG
+    """Return the log of the embedded server of a URI, whether it exists or not.
+
+    :raises EmbeddedServerError: if the data folder is not ours.
+    """
+    folder = place.find(uri, data_dir=data_dir).folder
+    location.check(folder)
+    return folder / location.LOG
 
 
 def create_extension(info: ServerInfo, dbname: str, names: t.Iterable[str]) -> None:
@@ -193,7 +198,7 @@ def _place_or_none(
         if system.answers_on_default_socket(targets.default_port(uri)):
             return None
         raise
-    except (targets.SeveralHosts, targets.OfService, place.NotHere):
+    except (targets.SeveralHosts, targets.OfService, place.NotHere, location.NoHome):
         return None
 
 

@@ -71,3 +71,20 @@ def test_an_address_elsewhere_is_one_line(empty: Site, command: str) -> None:
     assert len(done.stderr.splitlines()) == 1
     assert "this machine alone" in done.stderr
     assert "hush-hush" not in done.stdout + done.stderr
+
+
+def test_what_the_programs_of_the_extra_do_not_have(served: Site) -> None:
+    """ICU, SSL and two extensions that many an app asks for: each is said, with a way out."""
+    setup = functools.partial(flask, served, "setup", group=())
+    assert "gen_random_uuid() is built in" in setup(extensions="uuid-ossp").stderr
+    assert "Leave locale_provider and icu_locale out" in setup(locale_provider="icu", icu_locale="de").stderr
+    uri = served.uri().render(hide_password=False) + "?sslmode=require"
+    assert "as the embedded one, needs sslmode=prefer" in setup(uri=uri).stderr
+
+
+def test_a_log_that_cannot_be_read(empty: Site) -> None:
+    empty.data_dir.write_text("")
+    log = flask(empty, "log")
+    assert log.returncode == 1
+    assert "is not a folder" in log.stderr
+    assert len(log.stderr.splitlines()) == 1

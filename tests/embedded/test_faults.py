@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from flask_postgres import EmbeddedServerError
-from flask_postgres.embedded import account, addresses, connection, location, process
+from flask_postgres import EmbeddedServerError, PostgresUri
+from flask_postgres.embedded import account, addresses, connection, copies, location, process
 
 from ..servers import free_port, wait_until
 from .conftest import Site, ask, connect, remove
@@ -169,18 +169,6 @@ def test_a_pid_that_belongs_to_something_else(served: Site, folder: Path, name: 
             other.kill()
 
 
-def test_a_pid_that_belongs_to_a_zombie(served: Site) -> None:
-    store(served)
-    served.kill()
-    options = account.candidates(served.data_dir)[0]._options()
-    zombie = subprocess.Popen(["/bin/sh", "-c", ":"], cwd="/", **options)
-    wait_until(lambda: Path(f"/proc/{zombie.pid}/stat").read_text().split()[2] == "Z", what="a zombie")
-    rewrite_pid(served, zombie.pid)
-    try:
-        assert served.ensure() is not None
-        assert stored(served)
-    finally:
-        zombie.wait()
 def test_a_server_out_of_reach(served: Site) -> None:
     """As from a container that shares the data folder: the socket answers, the pid means nothing here."""
     pid = process.find(served.data_dir).pid  # type: ignore[union-attr]
@@ -201,6 +189,18 @@ def test_a_server_out_of_reach(served: Site) -> None:
     assert ask(served.uri(), "SELECT 1") == 1
 
 
+def test_a_pid_that_belongs_to_a_zombie(served: Site) -> None:
+    store(served)
+    served.kill()
+    options = account.candidates(served.data_dir)[0]._options()
+    zombie = subprocess.Popen(["/bin/sh", "-c", ":"], cwd="/", **options)
+    wait_until(lambda: Path(f"/proc/{zombie.pid}/stat").read_text().split()[2] == "Z", what="a zombie")
+    rewrite_pid(served, zombie.pid)
+    try:
+        assert served.ensure() is not None
+        assert stored(served)
+    finally:
+        zombie.wait()
 
 
 def test_a_pid_file_that_is_cut_short(site: Site) -> None:
@@ -319,6 +319,57 @@ def test_a_read_only_home(empty: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     one_line(error)
 
 
+def test_an_account_without_a_home(empty: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    def unknown(uid: int) -> t.NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(location, "is_root", lambda: False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert empty.ensure(data_dir=None) is None  # auto: a server that listens there must not need a home
+    with pytest.raises(EmbeddedServerError, match=r"no home folder .*server_data_dir") as error:
+        empty.start(data_dir=None)
+    one_line(error)
+
+
+@pytest.mark.parametrize("name", ["a 'b' \"c\" $HOME `id` \\ %s", "com,ma", "größe→"])
+def test_a_data_folder_with_an_odd_name(folder: Path, name: str) -> None:
+    site = Site(folder / name, free_port())
+    assert site.ensure() is not None
+    assert ask(site.uri(), "SELECT 1") == 1
+    info = site.stop()
+    assert info is not None
+    if info.socket_dir is not None and not info.socket_dir.is_relative_to(folder):
+        remove(info.socket_dir)
+
+
+def test_a_umask_that_closes_nothing(folder: Path) -> None:
+    """Who may write in a parent may put another folder in the place of ours."""
+    site = Site(folder / "share" / "servers" / "data", free_port())
+    before = os.umask(0)
+    try:
+        site.ensure()
+        modes = {path: path.stat().st_mode & 0o777 for path in (*site.data_dir.parents[:2], site.data_dir)}
+        assert not any(mode & 0o022 for mode in modes.values()), modes
+        assert modes[site.data_dir] == 0o700
+    finally:
+        os.umask(before)
+        site.clean()
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root serves by another account")
+def test_the_lesser_account_is_not_told_what_root_knows(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "hush-hush")
+    info = site.ensure()
+    assert info is not None
+    known = Path(f"/proc/{info.pid}/environ").read_bytes()
+    assert b"PATH=" in known
+    assert b"hush-hush" not in known
+
+
 @pytest.mark.skipif(not AS_ROOT, reason="only root serves by another account")
 def test_a_folder_that_the_lesser_account_cannot_reach(empty: Site) -> None:
     closed = empty.data_dir.parent / "closed"
@@ -351,6 +402,13 @@ def test_root_copies_programs_that_the_lesser_account_cannot_reach(
     assert info is not None
     assert info.bin_dir is not None
     assert info.bin_dir.is_relative_to(folder / "home" / "binaries")
+    shutil.move(closed / package.name, closed / "another environment" / package.name)
+    again, _ = copies.choose(
+        closed / "another environment" / package.name / "pginstall" / "bin",
+        major=None,
+        accounts=account.candidates(folder / "new"),
+    )
+    assert again.path == info.bin_dir, "one copy serves every environment with these programs"
     assert ask(empty.uri(), "SELECT 1") == 1
 
 
