@@ -15,7 +15,6 @@ from .process import Postmaster
 
 CONNECT_SECONDS = 10
 
-# What a shell may set for other servers, and must not bend these sessions.
 _OWN_WAYS = {
     "sslmode": "disable",
     "gssencmode": "disable",
@@ -83,7 +82,7 @@ def as_superuser(folder: Path, running: Postmaster, *, dbname: str = "postgres")
 def superuser_parameters(folder: Path, running: Postmaster) -> dict[str, t.Any]:
     """Return host, port, user and password of the bootstrap superuser."""
     try:
-        password = (folder / location.SUPERUSER_PASSWORD).read_text(encoding="utf-8").strip()
+        password = files.read_own(folder / location.SUPERUSER_PASSWORD).strip()
     except OSError as error:
         raise location.unusable(folder / location.SUPERUSER_PASSWORD, error) from None
     if IS_WINDOWS:
@@ -113,6 +112,7 @@ def log_in(**parameters: t.Any) -> t.Iterator[Session]:
     finally:
         connection.close()
 
+
 @contextlib.contextmanager
 def _without_variables() -> t.Iterator[None]:
     """Hide libpq's variables, which speak of other servers; the file of passwords may be meant for ours."""
@@ -122,7 +122,6 @@ def _without_variables() -> t.Iterator[None]:
         yield
     finally:
         os.environ.update(hidden)
-
 
 
 def _driver() -> str:

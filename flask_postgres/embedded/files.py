@@ -6,6 +6,7 @@ a file is made under a fresh name, handed over, and renamed into place.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -36,6 +37,18 @@ def write(path: Path, text: str, *, owner: tuple[int, int] | None = None) -> Non
 def write_json(path: Path, value: object, *, owner: tuple[int, int] | None = None) -> None:
     """Write a value as JSON, whole or not at all, with mode 0600."""
     write(path, json.dumps(value, indent=1) + "\n", owner=owner)
+
+
+def read_own(path: Path) -> str:
+    """Return the text of a file, if it is the folder's owner's and no link to somebody else's.
+
+    :raises OSError: if it is not, or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    with open(descriptor, encoding="utf-8") as file:
+        if os.fstat(descriptor).st_uid != path.parent.stat().st_uid:
+            raise PermissionError(errno.EPERM, "not the account's own")
+        return file.read()
 
 
 def read_json(path: Path) -> dict[str, t.Any]:

@@ -69,6 +69,15 @@ def test_our_superuser_is_not_reached_over_the_network(served: Site) -> None:
         served.ensure(served.uri(user=config.SUPERUSER, password="x"))
 
 
+def test_the_file_with_the_password_is_no_link_to_another(served: Site) -> None:
+    """As root we would read what it points at, and send it to a server of the lesser account's."""
+    path = served.data_dir / location.SUPERUSER_PASSWORD
+    path.rename(path.with_name("real"))
+    path.symlink_to("real")
+    with pytest.raises(EmbeddedServerError, match=location.SUPERUSER_PASSWORD):
+        served.ensure(served.uri(user="bob"))
+
+
 def test_no_password_is_kept_in_the_clear(served: Site) -> None:
     served.ensure(served.uri(user="carol", password="tell-no-one-0815"))
     with pytest.raises(EmbeddedServerError):
