@@ -9,7 +9,8 @@ import socket
 
 from ..errors import EmbeddedServerError
 
-CONNECT_SECONDS = 1.0
+CONNECT_SECONDS = 1.0 if os.name != "nt" else 4.0
+"""How long a full backlog is waited for. Windows tries a closed port again for some two seconds."""
 
 
 def resolve(host: str, port: int) -> tuple[str, ...]:
