@@ -24,11 +24,11 @@ class Place:
     folder: Path
 
 
-class NotHere(EmbeddedServerError):
 class ServedElsewhere(EmbeddedServerError):
     """The data folder is in use, on another address than the URI's."""
 
 
+class NotHere(EmbeddedServerError):
     """The host is not this machine alone."""
 
 

@@ -107,10 +107,17 @@ def _differ(one: str, other: str) -> bool:
 
 def extensions(facts: Facts) -> Faults:
     """Yield the extensions that the server does not have."""
+    how = _NOT_EMBEDDED if facts.embedded else "Install its package on the server."
     for name in facts.missing_extensions:
         near = difflib.get_close_matches(name, facts.available_extensions, n=1)
-        did = f'Did you mean "{near[0]}"?' if near else "Install its package on the server."
+        did = f'Did you mean "{near[0]}"?' if near else how
         yield ServerError(f'the extension "{name}" is not available on the server.', hint=did)
+
+
+_NOT_EMBEDDED = (
+    "The embedded server has contrib and pgvector, without pgcrypto and uuid-ossp (gen_random_uuid() is "
+    "built in): leave it out, or set server_bin_dir to a PostgreSQL of the same major version that has it."
+)
 
 
 def taking_away(database: Database, facts: Facts) -> Faults:

@@ -134,6 +134,7 @@ class Facts:
     :param target: the target; None when it does not exist.
     :param relatives: databases of ours that were made for the target or out of it.
     :param citus: whether the server has Citus, which each database may use or not.
+    :param embedded: whether the server is one of ours.
     :param template: the template to copy; None when it does not exist.
     :param superuser_only: of the parameters that databases have, those that only a superuser may set.
     :param missing_roles: of the roles that settings name, those that the server does not know.
@@ -149,6 +150,7 @@ class Facts:
     admin_dbname: str = "postgres"
     standby: bool = False
     citus: bool = False
+    embedded: bool = False
     target: Database | None = None
     relatives: tuple[Database, ...] = ()
     template: Database | None = None
@@ -218,6 +220,7 @@ def read(
         admin_dbname=session.dbname,
         standby=raw["standby"],
         citus=raw["citus"],
+        embedded=bool(raw["embedded"]),
         target=by_name.get(dbname),
         relatives=tuple(item for item in databases if _relative(item, dbname)),
         template=by_name.get(template or "template1"),
@@ -293,6 +296,7 @@ SELECT json_build_object(
   'version_num', current_setting('server_version_num'),
   'standby', pg_catalog.pg_is_in_recovery(),
   'citus', current_setting('citus.shard_count', true) IS NOT NULL,
+  'embedded', current_setting('cluster_name', true) LIKE 'flask-postgres-%',
   'role', me.rolname, 'superuser', me.rolsuper, 'createdb', me.rolsuper OR me.rolcreatedb,
   'ours', (SELECT json_agg(a.application_name) FROM pg_catalog.pg_stat_activity a
            WHERE a.application_name LIKE :app AND a.pid <> pg_catalog.pg_backend_pid()),

@@ -45,6 +45,8 @@ def translate(error: DBAPIError, *, doing: str) -> FlaskPostgresError:
         return ServerError(f"could not {doing}: {said}", hint="Remove it: flask psql drop", sqlstate=code)
     if "collation version mismatch" in said or (code == "XX000" and "collation" in said):
         return ServerError(f"could not {doing}: {said}", hint=_COLLATION, sqlstate=code)
+    if "ICU is not supported" in said:  # as in the embedded server's programs
+        return errors.Unsupported(f"could not {doing}: {said}", hint=_NO_ICU, sqlstate=code)
     if code == "40P01" or (code == "XX000" and "concurrently" in said):  # 40P01: a deadlock, and we lost
         message = f"could not {doing}: another command was changing the same database."
         return errors.LostRace(message, hint="Look at it: flask psql status")
@@ -78,6 +80,8 @@ class _InUse(errors.DatabaseInUse):
         super().__init__(message, hint=hint)
         self.sqlstate = sqlstate
 
+
+_NO_ICU = "Leave locale_provider and icu_locale out, or use a PostgreSQL that was built with ICU."
 
 _COLLATION = (
     "The operating system's collations have changed. As a superuser, run in the template database: "

@@ -194,6 +194,8 @@ def _from_answer(answer: Answer | None, uri: PostgresUri, where: str, said: str)
     if _mentions_ssl(said) and uri.query.get("sslmode") in ("require", "verify-ca", "verify-full"):
         # Our own start-up message is not encrypted: what the server answers to it says nothing.
         hint = "Look at sslmode and the other ssl keys of the URI."
+        if "not support SSL" in said:
+            hint = f"{hint} A server without SSL, as the embedded one, needs sslmode=prefer."
         return CannotConnect(f"cannot connect to {where} as {_who(uri)}: {said}", hint=hint)
     if answer is not None and answer.sqlstate is not None:
         return _refused(answer, uri, where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -23,16 +24,19 @@ db = SQLAlchemy(app)
 """
 
 
-def flask(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
+def flask(
+    site: Site, *arguments: str, group: tuple[str, ...] = ("server",), uri: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
     app = site.data_dir.parent / "app.py"
-    app.write_text(APP.format(uri=site.uri().render(hide_password=False)))
+    app.write_text(APP.format(uri=uri or site.uri().render(hide_password=False)))
     env = {name: value for name, value in os.environ.items() if not name.startswith("FLASK")}
     env |= {
         "PYTHONPATH": os.pathsep.join(sys.path),
         "FLASK_POSTGRES_SERVER_DATA_DIR": str(site.data_dir),
         "PYTHONDONTWRITEBYTECODE": "1",
+        **{f"FLASK_POSTGRES_{name.upper()}": value for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "flask", "--app", "app", "psql", "server", *arguments]
+    command = [sys.executable, "-m", "flask", "--app", "app", "psql", *group, *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=app.parent, env=env, timeout=60)
 
 

@@ -101,6 +101,10 @@ def test_extensions() -> None:
         'the extension "citextt" is not available on the server. Did you mean "citext"?',
         'the extension "zzz" is not available on the server. Install its package on the server.',
     ]
+    (text,) = texts(
+        checks.extensions(dataclasses.replace(FACTS, missing_extensions=("pgcrypto",), embedded=True))
+    )
+    assert "without pgcrypto and uuid-ossp (gen_random_uuid() is built in)" in text
 
 
 @pytest.mark.parametrize(
