@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from .errors import UriValidationError
+from .hosts import check_hosts, hosts_of, port_number, with_readable_hosts
 
 NAME_BYTES = 63
 """The longest name PostgreSQL keeps: NAMEDATALEN - 1. It truncates longer ones without an error."""
@@ -109,7 +110,7 @@ class PostgresUri:
     @property
     def hosts(self) -> tuple[tuple[str, int | None], ...]:
         """Every host with its port, in the order in which libpq tries them."""
-        return _hosts(self.url)
+        return hosts_of(self.url)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -150,11 +151,9 @@ def check_dbname(name: str) -> str:
         raise _fault("database", "the URI names no database.", "Add it at the end: …/mydb")
     if "\0" in name:
         raise _fault("database", "a database name cannot contain a NUL character.")
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        raise _fault("database", "the database name is not valid Unicode text.") from None
-    if size > NAME_BYTES:
+    if not _is_unicode(name):
+        raise _fault("database", "the database name is not valid Unicode text.")
+    if (size := len(name.encode())) > NAME_BYTES:
         message = f"the database name has {size} bytes; PostgreSQL keeps {NAME_BYTES}."
         raise _fault("database", message, "Shorten it: a longer one would be cut without a word.")
     return name
@@ -176,19 +175,43 @@ def _parsed(value: str | URL) -> URL:
     except ArgumentError:
         raise _fault("scheme", "this cannot be read as a URI.", _EXAMPLE) from None
     except ValueError:
-        hint = "A password with : or / or @ must be percent-encoded, as %3A, %2F and %40."
-        raise _fault("port", "the port is not a number.", hint) from None
+        raise _fault("port", "the port is not a number.", _port_hint(text[scheme.end() :])) from None
+
+
+def _port_hint(rest: str) -> str:
+    if "," in rest.partition("/")[0]:
+        return "Write several hosts as postgresql:///mydb?host=a:5432&host=b:5432"
+    return "A password with : or / or @ must be percent-encoded, as %3A, %2F and %40."
 
 
 def _checked(url: URL) -> URL:
     _check_scheme(url.drivername)
     url = _without_aliases(url)
-    for part, text in (("user", url.username), ("password", url.password), ("host", url.host)):
-        if text is not None and "\0" in str(text):
+    for part, text in _texts(url):
+        if "\0" in text:
             raise _fault(part, f"the {part} contains a NUL character.")
-    _check_hosts(url)
+        if not _is_unicode(text):
+            raise _fault(part, f"the {part} is not valid Unicode text.")
+    check_hosts(url)
     check_dbname(url.database or "")
-    return url
+    return with_readable_hosts(url)
+
+
+def _texts(url: URL) -> t.Iterator[tuple[str, str]]:
+    for part, text in (("user", url.username), ("password", url.password), ("host", url.host)):
+        if text is not None:
+            yield part, str(text)
+    for key, value in url.query.items():
+        yield from (("query", text) for text in ((key, value) if isinstance(value, str) else (key, *value)))
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether the text can be sent; bytes that are not UTF-8 reach us as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_scheme(drivername: str) -> None:
@@ -223,7 +246,7 @@ def _without_aliases(url: URL) -> URL:
     database = _text(query.pop("dbname", None)) or url.database
     port = url.port
     if "host" not in query and "port" in query:
-        port = _port(_text(query.pop("port")) or "")
+        port = port_number(_text(query.pop("port")) or "")
     _, _, driver = url.drivername.partition("+")
     drivername = f"postgresql+{driver}" if driver else "postgresql"
     return URL.create(drivername, user, password, url.host or None, port, database, query)
@@ -235,53 +258,6 @@ def _with_socket_host(url: URL) -> URL:
         return url
     query = {**url.query, "host": unquote(url.host)}
     return URL.create(url.drivername, url.username, url.password, None, url.port, url.database, query)
-
-
-def _hosts(url: URL) -> tuple[tuple[str, int | None], ...]:
-    listed = url.query.get("host")
-    if listed is None:
-        return ((url.host, url.port),) if url.host else ()
-    names = [name for item in _several(listed) for name in item.split(",")]
-    ports = [item for text in _several(url.query.get("port", ())) for item in text.split(",")]
-    if len(ports) == 1:
-        ports *= len(names)
-    found = []
-    for index, name in enumerate(names):
-        host, port = _split_port(name)
-        if port is None and index < len(ports) and ports[index]:
-            port = _port(ports[index])
-        found.append((host, port if port is not None else url.port))
-    return tuple(found)
-
-
-def _split_port(name: str) -> tuple[str, int | None]:
-    """Split ``host:port``; a socket folder and a bare IPv6 address have no port of their own."""
-    if name.startswith("/") or (name.count(":") > 1 and not name.startswith("[")):
-        return name, None
-    host, colon, port = name.rpartition(":")
-    if not colon or name.endswith("]"):
-        return name.strip("[]"), None
-    return host.strip("[]"), _port(port) if port else None
-
-
-def _check_hosts(url: URL) -> None:
-    for host, port in _hosts(url):
-        if "@" in host:
-            raise _fault("host", "the host contains an @.", "In a user or password, write %40 for it.")
-        if re.search(r"[\s\0]", host) and not host.startswith("/"):
-            raise _fault("host", "the host contains white space or a NUL character.")
-        if port is not None and not 0 < port < 65536:
-            raise _fault("port", f"the port {port} is not between 1 and 65535.")
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise _fault("port", "the port is not a number.")
-    return int(text)
-
-
-def _several(value: str | t.Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _text(value: str | tuple[str, ...] | None) -> str | None:

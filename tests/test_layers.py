@@ -14,6 +14,7 @@ LAYERS = (
     "errors",
     "reporting",
     "redaction",
+    "hosts",
     "uri",
     "settings",
     "postgres",

@@ -88,6 +88,13 @@ def test_the_old_scheme_keeps_its_driver() -> None:
         ("postgresql:///x?host=a,b&port=7", (("a", 7), ("b", 7))),
         ("postgresql:///x?host=a&host=b&target_session_attrs=read-write", (("a", None), ("b", None))),
         ("postgresql:///x?host=[::1]:7", (("::1", 7),)),
+        ("postgresql:///x?host=[::1]:7&host=h:8", (("::1", 7), ("h", 8))),
+        ("postgresql:///x?host=::1&host=h", (("::1", None), ("h", None))),
+        ("postgresql:///x?host=a:1,b:2", (("a", 1), ("b", 2))),
+        ("postgresql:///x?host=a:1&host=b&port=2", (("a", 1), ("b", 2))),
+        ("postgresql:///x?host=a,b&port=1,", (("a", 1), ("b", None))),
+        ("postgresql://a,b:7/x", (("a", 7), ("b", 7))),
+        ("postgresql:///x?host=a&port=00007", (("a", 7),)),
     ],
 )
 def test_hosts(text: str, hosts: tuple[tuple[str, int | None], ...] | None) -> None:
@@ -97,6 +104,30 @@ def test_hosts(text: str, hosts: tuple[tuple[str, int | None], ...] | None) -> N
         assert (uri.host, uri.port) == hosts[0]
     assert PostgresUri(uri.render(hide_password=False)) == uri
     assert uri.with_dbname("y").hosts == uri.hosts
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        "a,b&port=7",
+        "a:1,b:2",
+        "a:1&host=b:2",
+        "a:1&host=b&port=2",
+        "[::1]:7",
+        "[::1]:7&host=h:8",
+        "::1&host=h",
+    ],
+)
+def test_sqlalchemy_reads_the_hosts_as_this_class_does(hosts: str, driver: str) -> None:
+    """Its own reading of these ends in an error, or in a host that does not exist."""
+    uri = PostgresUri(f"postgresql+{driver}:///x?host={hosts}")
+    _, arguments = sa.create_engine(uri.url).dialect.create_connect_args(uri.url)
+    names, ports = str(arguments["host"]).split(","), str(arguments.get("port", "")).split(",")
+    ports += [""] * (len(names) - len(ports))
+    assert [(name, port or None) for name, port in zip(names, ports, strict=True)] == [
+        (name, str(port) if port else None) for name, port in uri.hosts
+    ]
 
 
 def test_spellings_of_libpq() -> None:
@@ -125,6 +156,23 @@ def test_spellings_of_libpq() -> None:
         ("postgresql://h h/x", "host"),
         ("postgresql://h/" + "x" * 64, "database"),
         ("postgresql://h/a\0b", "database"),
+        ("postgresql://h/a\udcff", "database"),
+        ("postgresql://u\0:p@h/x", "user"),
+        ("postgresql://u\udcff:p@h/x", "user"),
+        ("postgresql://u:p%00@h/x", "password"),
+        ("postgresql://u:p\udcff@h/x", "password"),
+        ("postgresql://h\udcff/x", "host"),
+        ("postgresql://h/x?options=%00", "query"),
+        ("postgresql://h/x?k\udcff=v", "query"),
+        ("postgresql://h/x?k=v&k=\udcff", "query"),
+        ("postgresql://h..example/x", "host"),
+        ("postgresql://" + "h" * 64 + "/x", "host"),
+        ("postgresql:///x?host=a,,b", "host"),
+        ("postgresql:///x?host=a,b&port=1,2,3", "port"),
+        ("postgresql:///x?host=a&port=123456", "port"),
+        pytest.param("postgresql:///x?host=a&port=" + "9" * 5000, "port", id="port in the query"),
+        pytest.param("postgresql:///x?host=a:" + "9" * 5000, "port", id="port of a host"),
+        pytest.param("postgresql://a:" + "9" * 5000 + "/x", "port", id="port"),
     ],
 )
 def test_refused(text: str, part: str) -> None:
@@ -151,6 +199,11 @@ def test_a_refusal_repeats_no_password(text: str) -> None:
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
+def test_several_hosts_in_the_wrong_place() -> None:
+    with pytest.raises(UriValidationError, match="Write several hosts as postgresql:///mydb"):
+        PostgresUri("postgresql://u:s3cret@a:1,b:2/x")
+
+
 def test_build() -> None:
     uri = PostgresUri.build(
         dbname="a b",
@@ -170,6 +223,31 @@ def test_build() -> None:
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
     lambda text: len(text.encode()) <= 63
 )
+
+
+ANY = st.text(st.characters() | st.sampled_from("/@:?&=,%[]#+ \t\0\udcff"))
+
+
+@given(
+    rest=ANY | st.tuples(ANY, ANY, ANY, ANY).map("{0[0]}:s3cret{0[1]}@{0[2]}/x?host={0[3]}".format),
+    scheme=st.sampled_from(["postgresql", "postgres", "postgresql+psycopg", "postgresql+asyncpg", "sqlite"]),
+)
+def test_any_text_is_a_uri_or_an_error_that_names_the_part(scheme: str, rest: str) -> None:
+    uri = read(f"{scheme}://{rest}")
+    if isinstance(uri, UriValidationError):
+        assert uri.part in ("scheme", "user", "password", "host", "port", "database", "query")
+        assert "s3cret" not in str(uri)
+        return
+    assert PostgresUri(uri.render(hide_password=False)) == uri
+    assert uri.with_dbname("other").hosts == uri.hosts
+    assert "s3cret" not in (uri.password or "") or "s3cret" not in f"{uri} {uri!r}"
+
+
+def read(text: str) -> PostgresUri | UriValidationError:
+    try:
+        return PostgresUri(text)
+    except UriValidationError as error:
+        return error
 
 
 @given(dbname=NAMES, user=NAMES, password=NAMES)

@@ -140,3 +140,12 @@ def test_several_hosts(project: Project, server: Server, dbname: str, driver: st
     for arguments in (["setup"], ["reset", "-f"], ["drop", "-f"]):
         result = project.here(*arguments, env={"FLASK_POSTGRES_SERVER": "external"})
         assert result.code == 0, str(result)
+
+
+def test_several_hosts_with_one_port(project: Project, server: Server, dbname: str, driver: str) -> None:
+    """As libpq reads it. SQLAlchemy does not, so an app cannot have it as its own URI."""
+    project.app(server.uri(dbname))
+    uri = f"postgresql+{driver}://app_dev:c%40n%2Fary%3Apw@/{dbname}_2?host=no.such.invalid,{server.host}&port={server.port}"
+    for arguments in (["setup"], ["drop", "-f"]):
+        result = project.here(*arguments, "--uri", uri, env={"FLASK_POSTGRES_SERVER": "external"})
+        assert result.code == 0, str(result)
