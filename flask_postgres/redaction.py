@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 import typing as t
 
@@ -18,50 +20,58 @@ OUTCOMES = frozenset(
 
 
 class Redactor:
-    """Replaces every known secret in a text by ``***``.
+    """Replaces every known secret in a text by ``***``, and the password of any URI.
 
-    Drivers, SQLAlchemy and an app's own code may put a password into a message in its raw or in any
-    percent-encoded spelling, so all are known. A secret that equals a user, host or database name
-    which is shown anyway would make the output unreadable and hide nothing: such a one is left.
+    Drivers, SQLAlchemy and an app's own code put a password into a message as it is, percent-encoded by
+    rules of their own, or quoted by ``repr`` or JSON, and lines are joined; all are found. A secret that
+    equals a user, host or database name which is shown anyway would make the output unreadable and hide
+    nothing: such a one is left.
     """
 
     def __init__(self) -> None:
-        self._secrets: dict[str, re.Pattern[str]] = {}
+        self._secrets: set[str] = set()
         self._shown: set[str] = set(OUTCOMES)
 
     def add(self, secrets: t.Iterable[str | None], *, shown: t.Iterable[str | None] = ()) -> None:
         """Learn secrets in their raw spelling, and names that are shown on purpose."""
-        for secret in secrets:
-            if secret and secret not in self._secrets:
-                self._secrets[secret] = _pattern(secret)
+        self._secrets.update(secret for secret in secrets if secret and not secret.isspace())
         self._shown.update(name for name in shown if name)
 
     def __call__(self, text: str) -> str:
         """Return the text without the secrets, the longest replaced first."""
-        for secret in sorted(self._secrets.keys() - self._shown, key=len, reverse=True):
-            text = self._secrets[secret].sub(MASK, text)
-        return text
+        for secret in sorted(self._secrets - self._shown, key=len, reverse=True):
+            text = _pattern(secret).sub(MASK, text)
+        return _IN_URI.sub(rf"\g<1>{MASK}@", text)
 
 
+# SQLAlchemy reads up to the first @; who forgot to encode another one meant it too. "password" is what our
+# own hints write there.
+_IN_URI = re.compile(rf"(//[^\s:/@]*:)(?!{re.escape(MASK)}@|password@)[^\s@]+@(?:[^\s/@]*@)*")
+
+
+@functools.lru_cache(maxsize=256)
 def _pattern(secret: str) -> re.Pattern[str]:
-    """Return what finds a secret: raw, percent-encoded by whatever rules, or with ``%%`` for each ``%``."""
-    spellings = "|".join("".join(_spellings(char, percent) for char in secret) for percent in ("%", "%%"))
-    if len(secret) >= SHORT and not any(secret in word for word in OUTCOMES):
-        return re.compile(spellings)
-    before = r"(?<!\w)" if secret[0].isalnum() else ""
-    after = r"(?!\w)" if secret[-1].isalnum() else ""
-    return re.compile(f"{before}(?:{spellings}){after}")
+    """Return what finds a secret in all its spellings."""
+    pattern = "".join(map(_piece, re.findall(r"\s+|.", secret, re.DOTALL)))
+    if len(secret) < SHORT or any(secret in word for word in OUTCOMES):
+        before = r"(?<!\w)" if secret[0].isalnum() else ""
+        after = r"(?!\w)" if secret[-1].isalnum() else ""
+        pattern = before + pattern + after
+    return re.compile(pattern)
 
 
-def _spellings(char: str, percent: str) -> str:
-    """Return a pattern for one character; a space may be a ``+``, and ``repr`` adds backslashes."""
-    if char.isascii() and char.isalnum():
-        return char
-    octets = char.encode("utf-8", "surrogatepass")
-    encoded = "".join(f"{percent}{_HEX[byte >> 4]}{_HEX[byte & 15]}" for byte in octets)
-    raw = _RAW.get(char) or re.escape(char)
-    return f"(?:{encoded}|{percent if char == '%' else raw})"
+def _piece(piece: str) -> str:
+    """Return a pattern for one character, or for white space, which may have been folded."""
+    spellings = "|".join(sorted(map(_spellings, set(piece))))
+    return rf"(?:\s|\+|{spellings})+" if piece.isspace() else f"(?:{spellings})"
 
 
-_RAW = {" ": "[ +]", "\\": r"\\{1,2}", "'": r"\\?'", '"': r'\\?"'}
-_HEX = (*"0123456789", "[aA]", "[bB]", "[cC]", "[dD]", "[eE]", "[fF]")
+def _spellings(char: str) -> str:
+    """Return a pattern for a character as it is, quoted by Python or JSON, and percent-encoded; some double
+    every ``%`` then.
+    """
+    quoted = {char, json.dumps(char)[1:-1], ascii(char)[1:-1], char.replace("'", r"\'")}
+    plain = "|".join(re.escape(text) for text in sorted(quoted, key=len, reverse=True))
+    percent = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "surrogatepass"))
+    digits = re.sub("[a-f]", lambda digit: f"[{digit[0]}{digit[0].upper()}]", percent)
+    return f"{digits}|{plain}".replace("%", "%%?")

@@ -6,6 +6,7 @@ import functools
 import site
 import sys
 import sysconfig
+import textwrap
 import typing as t
 from pathlib import Path
 
@@ -81,8 +82,10 @@ def _one_line(text: str) -> str:
         if line.startswith(("[SQL:", "[parameters:", "(Background on this error")):
             break
         lines.append(line.strip())
-    joined = " ".join(" ".join(lines).split())
-    return joined if len(joined) <= LONGEST_MESSAGE else joined[: LONGEST_MESSAGE - 1] + "…"
+    # It ends with a whole word: half of a password would not be known for one.
+    return textwrap.shorten(
+        " ".join(lines), LONGEST_MESSAGE, placeholder="…", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _is_users(filename: str, root: str | None) -> bool:

@@ -105,6 +105,8 @@ class Invocation:
             default_bind=not self.several,
         )
         self.hide.add(resolution.secrets(), shown=resolution.shown_names())
+        if app is not None:
+            self._learn_from_app(app)
         return resolution
 
     def without_app(self) -> Settings:
@@ -187,8 +189,19 @@ class Invocation:
 
     def _learn_from_environment(self) -> None:
         """Know the secrets of the environment before the app is loaded: its errors may quote them."""
-        from ..settings.masking import secrets_in
-
+        names = (os.environ.get(name) for name in ("PGUSER", "PGHOST", "PGDATABASE"))
+        self.hide.add([os.environ.get("PGPASSWORD")], shown=names)
         for name, value in os.environ.items():
             if "DATABASE_URI" in name or "DATABASE_URL" in name:
-                self.hide.add(secrets_in(value))
+                self._learn(value)
+
+    def _learn_from_app(self, app: Flask) -> None:
+        """Know the secrets of all the app's engines, also of binds that the command is not about."""
+        for name, value in app.config.items():
+            if str(name).startswith("SQLALCHEMY_"):
+                self._learn(value)
+
+    def _learn(self, value: t.Any) -> None:
+        from ..settings.masking import names_in, secrets_in
+
+        self.hide.add(secrets_in(value), shown=names_in(value))

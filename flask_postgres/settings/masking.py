@@ -1,4 +1,4 @@
-"""Find passwords in text that is no valid URI, so that a fault never repeats one.
+"""Find passwords in values that are no valid URI, so that a fault never repeats one.
 
 A valid URI masks itself, by component. What is left is guesswork, and guesses too much rather than too
 little: all from the first colon behind ``://`` to the last ``@``, and what stands behind ``password=``.
@@ -6,6 +6,7 @@ little: all from the first colon behind ``://`` to the last ``@``, and what stan
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import typing as t
@@ -20,7 +21,21 @@ _SHOWN = 80
 
 def secrets_in(value: t.Any) -> tuple[str, ...]:
     """Return what may be a password in a raw value, the longest first."""
-    return tuple(sorted({s for text in _texts(value) for s in _secrets(text)}, key=len, reverse=True))
+    found = {secret for text in _texts(value) for secret in _secrets(text)} | {*_under_password_keys(value)}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def names_in(value: t.Any) -> tuple[str, ...]:
+    """Return the users, hosts and databases of the URIs in a raw value: they are shown on purpose."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    found: list[str | None] = []
+    for text in _texts(value):
+        with contextlib.suppress(ArgumentError, ValueError):  # no URI, no names
+            url = make_url(text)
+            found += [url.username, url.host, url.database]
+    return tuple(filter(None, found))
 
 
 def masked(text: str) -> str:
@@ -47,6 +62,16 @@ def _texts(value: t.Any) -> t.Iterator[str]:
     elif isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
             yield from _texts(item)
+
+
+def _under_password_keys(value: t.Any) -> t.Iterator[str]:
+    if not isinstance(value, t.Mapping):
+        return
+    for key, item in value.items():
+        if isinstance(item, str) and _PASSWORD_KEY.fullmatch(f"{key}="):
+            yield item
+        else:
+            yield from _under_password_keys(item)
 
 
 def _secrets(text: str) -> t.Iterator[str]:

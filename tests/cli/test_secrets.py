@@ -50,6 +50,49 @@ def test_a_password_in_the_query(project: Project, server: Server, dbname: str, 
     assert project.here("drop", "-f", "--verbose").code == 0
 
 
+def test_passwords_that_the_command_is_not_about(project: Project, server: Server, dbname: str) -> None:
+    """Those of other binds, of engine options and of libpq's environment are the app's secrets as well."""
+    shouting = "raise RuntimeError('first-pw', 'second-pw', 'third-pw', 'fourth-pw')"
+    text = (project.app(server.uri(dbname), callback=shouting).folder / "app.py").read_text()
+    binds = """
+app.config["SQLALCHEMY_BINDS"] = {
+    "text": "postgresql://u:first-pw@h/x",
+    "options": {"url": "postgresql://u@h/y", "connect_args": {"password": "second-pw"}},
+}
+app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"connect_args": {"passfile": "/no", "sslpassword": "third-pw"}}
+db = SQLAlchemy(app)
+"""
+    project.write({"app.py": text.replace("\ndb = SQLAlchemy(app)\n", binds)})
+    message = error(project.here("setup", env={"PGPASSWORD": "fourth-pw"}))
+    assert "RuntimeError: ('***', '***', '***', '***')" in message
+
+
+def test_a_long_message_is_not_cut_within_a_password(project: Project, server: Server, dbname: str) -> None:
+    for length in range(385, 400):
+        project.app(
+            server.uri(dbname), callback=f"raise RuntimeError('x' * {length} + ' c@n/ary:pw and so on')"
+        )
+        message = error(project.here("setup"))
+        assert "c@n" not in message
+        assert "…" in message
+
+
+def test_a_uri_of_an_app_that_cannot_be_loaded(project: Project, server: Server, dbname: str) -> None:
+    """Nobody knows its password, and a traceback shows the line that holds it."""
+    text = "postgres//u:super-s3cret@h/db"
+    project.write({"app.py": f"uri = {text!r}; raise ValueError(f'cannot parse {{uri!r}}')\n"})
+    result = project.here("create", "--verbose", "--uri", full(server.uri(dbname)))
+    assert "cannot parse 'postgres//u:***@h/db'" in result.err
+    result = project.here("init", "--verbose")
+    assert "uri = 'postgres//u:***@h/db'" in result.err.partition("Traceback")[2]
+
+
+def test_a_password_of_the_environment_that_is_shown_as_a_name(project: Project) -> None:
+    project.write({"app.py": "import nowhere\n"})
+    message = error(project.here("create", env={"DATABASE_URL": "postgresql://app:app@localhost/app"}))
+    assert message.startswith("the app could not be loaded")
+
+
 def test_every_command_with_verbose(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(dbname))
     for command in ("setup", "reset -f", "protect", "unprotect -f", "recover", "config", "drop -f", "init"):
