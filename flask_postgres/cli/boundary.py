@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import traceback
@@ -20,6 +21,7 @@ VERBOSE = "flask_postgres.verbose"
 @contextlib.contextmanager
 def boundary(ctx: click.Context) -> t.Iterator[None]:
     """End the command with one line, and the exit code of the error, for anything a user can cause."""
+    _open_closed_streams()
     try:
         yield
     except FlaskPostgresError as error:
@@ -41,35 +43,45 @@ def redactor(ctx: click.Context) -> Redactor:
 
 
 def error_lines(error: FlaskPostgresError) -> list[str]:
-    """Return the message of an error: one line, or one and a list for several reasons together."""
+    """Return the message of an error, followed by the reasons where there are several together."""
     if isinstance(error, SettingsError) and len(error.faults) > 1:
-        return [f"{len(error.faults)} settings are wrong:", *(f"  - {_flat(one)}" for one in error.faults)]
+        return [f"{len(error.faults)} settings are wrong:", *error.faults]
     if isinstance(error, PreflightFailed):
-        count = len(error.reasons)
-        return [
-            f"nothing was done, for {count} reasons:",
-            *(f"  - {_flat(str(one))}" for one in error.reasons),
-        ]
-    return [_flat(str(error))]
+        return [f"nothing was done, for {len(error.reasons)} reasons:", *map(str, error.reasons)]
+    return [str(error)]
 
 
-def _flat(text: str) -> str:
-    return " ".join(text.split())
+def one_line(text: str) -> str:
+    """Return a message as one line that cannot steer the terminal, whatever names are in it."""
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Return a text with a ``?`` for every character that is not to be seen."""
+    return text if text.isprintable() else "".join(ch if ch.isprintable() else "?" for ch in text)
+
+
+def _open_closed_streams() -> None:
+    """Let a caller close stdin, stdout or stderr, as daemons do: Python has None in their place then.
+
+    The null device also takes their numbers, so that no connection gets one and is written to by mistake.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # as long as the process
 
 
 def _say(ctx: click.Context, lines: t.Sequence[str], error: BaseException) -> None:
     hide = redactor(ctx)
     first, *rest = lines
     label = click.style("Error:", fg="red", bold=True)
-    click.echo(f"{label} {hide(first)}", err=True, color=colour(ctx))
+    click.echo(f"{label} {one_line(hide(first))}", err=True, color=colour(ctx))
     for line in rest:
-        click.echo(hide(line), err=True)
+        click.echo(f"  - {one_line(hide(line))}", err=True)
     if ctx.find_root().meta.get(VERBOSE):
         click.echo(hide("".join(traceback.format_exception(error))), err=True, nl=False)
 
 
 def colour(ctx: click.Context) -> bool | None:
     """Tell whether to colour: False with NO_COLOR, None to let Click see whether this is a terminal."""
-    import os
-
     return False if os.environ.get("NO_COLOR") or not sys.stderr.isatty() else ctx.color

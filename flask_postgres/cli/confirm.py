@@ -12,6 +12,7 @@ from ..plans.perform import Planned
 from ..postgres.facts import Database
 from ..postgres.probe import address_text
 from ..uri import PostgresUri
+from .boundary import printable
 from .context import Invocation
 
 
@@ -56,7 +57,7 @@ def _summary(database: Database, uri: PostgresUri, role: str) -> t.Iterator[str]
         ("size", size_text(database.size)),
         ("sessions", str(sessions)),
     ]
-    return (f"  {name:<9} {value}" for name, value in rows)
+    return (f"  {name:<9} {printable(value)}" for name, value in rows)
 
 
 def _compared(label: str, database: Database) -> str:

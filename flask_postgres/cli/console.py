@@ -10,7 +10,7 @@ import typing as t
 import click
 
 from ..redaction import Redactor
-from .boundary import colour
+from .boundary import colour, one_line
 
 PROGRESS_AFTER = 0.7
 """Seconds of silence before a terminal is told what is under way."""
@@ -55,6 +55,6 @@ class Console:
             timer.cancel()
 
     def _line(self, message: str, **style: t.Any) -> None:
-        text = " ".join(self._hide(message).split())
+        text = one_line(self._hide(message))
         with contextlib.suppress(OSError):  # whoever reads it may be gone; the work goes on
             click.echo(click.style(text, **style), err=True, color=self._colour)

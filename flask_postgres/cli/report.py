@@ -13,6 +13,7 @@ from ..postgres.marks import State
 from ..postgres.probe import address_text
 from ..postgres.status import Leftover, Status, describe
 from ..uri import PostgresUri
+from .boundary import printable
 from .confirm import size_text
 
 if t.TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Report:
         """Return the report as a table."""
         rows = list(self._rows())
         width = max(len(name) for name, _ in rows) + 2
-        return "\n".join(f"{name + ':' if name else '':<{width}}{_printable(value)}" for name, value in rows)
+        return "\n".join(f"{name + ':' if name else '':<{width}}{printable(value)}" for name, value in rows)
 
     def _server_json(self) -> Json:
         status = self.status
@@ -190,8 +191,3 @@ def _each_text(value: t.Any, change: t.Callable[[str], str]) -> t.Any:
     if isinstance(value, (list, tuple)):
         return [_each_text(item, change) for item in value]
     return change(value) if isinstance(value, str) else value
-
-
-def _printable(text: str) -> str:
-    """Keep a name from steering the terminal."""
-    return text if text.isprintable() else "".join(ch if ch.isprintable() else "?" for ch in text)

@@ -96,3 +96,14 @@ def test_a_name_that_looks_like_sql_reaches_no_server(
     assert {dbname, name} <= server.names()
     with pytest.raises(psycopg.errors.DuplicateDatabase):
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_name_does_not_steer_the_terminal(project: Project, server: Server) -> None:
+    name = "red\x1b[31m\x07"
+    project.app(server.uri(name))
+    assert said(project.here("create")) == ['database "red?[31m?" was created']
+    refused = project.here("drop", input="red\n")
+    assert "\x1b" not in refused.err
+    assert 'that is not "red?[31m?"' in error(refused)
+    assert said(project.here("drop", input=f"{name}\n"))[-1] == 'database "red?[31m?" was deleted'
