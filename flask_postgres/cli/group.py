@@ -16,10 +16,15 @@ SYNONYMS = {
     "destroy": "drop",
     "initialize": "init",
     "seed": "init",
+    "migrate": "init",
+    "upgrade": "init",
     "overwrite": "reset",
     "recreate": "reset",
     "new": "create",
     "settings": "config",
+    "start": "server start",
+    "stop": "server stop",
+    "log": "server log",
 }
 """What people type for a command of another name."""
 
