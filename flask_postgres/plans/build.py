@@ -161,6 +161,7 @@ def _create(case: _Situation) -> Plan:
 
 def _init(case: _Situation) -> Plan:
     target = case.facts.target
+    _refuse_interrupted(case)
     if target is None:
         raise DatabaseMissing(
             f'database "{case.name}" does not exist.', hint="Create and fill it: flask psql setup"
@@ -168,7 +169,6 @@ def _init(case: _Situation) -> Plan:
     if target.abandoned:
         message = f'database "{case.name}" is not complete: the command that made it was interrupted.'
         raise Refused(message, hint="Run: flask psql recover, or flask psql setup")
-    _refuse_interrupted(case)
     if target.invalid:
         raise _invalid(target)
     fill = Initialize(name=case.name, how=case.request.how, transient=False)

@@ -154,7 +154,7 @@ def test_a_blocked_target(command: Command) -> None:
         plan(command, facts(marked(State.BLOCKED)))
 
 
-@pytest.mark.parametrize("command", ["create", "setup", "reset"])
+@pytest.mark.parametrize("command", ["create", "setup", "reset", "init"])
 @pytest.mark.parametrize("target", [None, marked(State.UNFINISHED)])
 def test_a_former_database_is_never_forgotten(command: Command, target: Database | None) -> None:
     aside = marked(State.ASIDE, name=name_for_old("shop", "11111111"))
