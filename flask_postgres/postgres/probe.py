@@ -222,7 +222,12 @@ def _refused(answer: Answer, uri: PostgresUri, where: str) -> CannotConnect:
         message = f"the server at {where} refuses {_who(uri)}: {answer.message}."
         hint = "Check the user of the URI and the server's pg_hba.conf."
         return AuthenticationFailed(message, hint=hint, sqlstate=code)
-    return CannotConnect(f"the server at {where} answers: {answer.message}.", sqlstate=code)
+    log = "Look at the server's log." if code[:2] in _TROUBLE_OF_ITS_OWN else None
+    return CannotConnect(f"the server at {where} answers: {answer.message}.", hint=log, sqlstate=code)
+
+
+_TROUBLE_OF_ITS_OWN = ("53", "58", "F0", "XX")
+"""Classes of SQLSTATE: resources, the operating system, the configuration, an internal error."""
 
 
 def _who(uri: PostgresUri) -> str:

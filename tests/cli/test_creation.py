@@ -62,9 +62,13 @@ def test_a_template_with_sessions(project: Project, server: Server, dbname: str)
         (["--owner", "postgres"], 'the role "app_dev" is not a member of the owner "postgres".'),
         (["--tablespace", "no_such_space"], 'the tablespace "no_such_space" does not exist.'),
         (["--encoding", "NO_SUCH"], "NO_SUCH"),
+        (
+            ["--encoding", "NO_SUCH", "--template", "template0"],
+            "Look for a misspelt role, tablespace, encoding",
+        ),
         (["--locale", "xx_XX"], "xx_XX"),
         (["--encoding", "LATIN1"], "Use --template template0"),
-        (["--encoding", "LATIN1", "--template", "template0"], "Look at the creation clauses"),
+        (["--encoding", "LATIN1", "--template", "template0"], "Look at the locale and the encoding"),
     ],
 )
 @pytest.mark.usefixtures("database")

@@ -86,6 +86,7 @@ def test_several_hosts() -> None:
         ("53300", CannotConnect, "no free connection"),
         ("28000", AuthenticationFailed, 'refuses the user "ann"'),
         ("3D000", CannotConnect, "Datenbank gibt es nicht"),
+        ("58P01", CannotConnect, "Datenbank gibt es nicht. Look at the server's log."),
     ],
 )
 def test_a_server_that_answers_in_its_own_language(code: str, kind: type[CannotConnect], words: str) -> None:
