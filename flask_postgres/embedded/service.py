@@ -101,12 +101,16 @@ def start(
     if running is None or not running.ready:
         if running is None:
             _check_may_start(where, mode=mode, reporter=reporter)
-        return launch.launch(where, bin_dir=bin_dir, reporter=reporter, follow=set_password)
-    info = launch.with_role(where, running, always=True, follow=set_password)
-    reporter.note(
-        f"PostgreSQL {info.version} is already running on {where.target} "
-        f"(pid {info.pid}, data in {info.data_dir})."
-    )
+        info = launch.launch(where, bin_dir=bin_dir, reporter=reporter, follow=set_password)
+    else:
+        info = launch.with_role(where, running, always=True, follow=set_password)
+        reporter.note(
+            f"PostgreSQL {info.version} is already running on {where.target} "
+            f"(pid {info.pid}, data in {info.data_dir})."
+        )
+    if set_password:
+        what = "no password" if where.target.password is None else "the URI's password"
+        reporter.note(f'The role "{where.target.user}" has {what} now.')
     return info
 
 

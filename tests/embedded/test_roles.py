@@ -110,8 +110,8 @@ def test_a_password_that_changes_is_followed(served: Site) -> None:
     assert not gets_in(without)
 
 
-@pytest.mark.parametrize("password", ["theirs", None])
-def test_two_projects_that_want_different_passwords(served: Site, password: str | None) -> None:
+@pytest.mark.parametrize(("password", "now"), [("theirs", "the URI's password"), (None, "no password")])
+def test_two_projects_that_want_different_passwords(served: Site, password: str | None, now: str) -> None:
     own(served.uri(), "shop")
     theirs = served.uri("blog", password=password)
     with pytest.raises(EmbeddedServerError, match=r'"alice".*"shop"') as error:
@@ -124,6 +124,7 @@ def test_two_projects_that_want_different_passwords(served: Site, password: str 
     assert gets_in(served.uri())
     assert not gets_in(theirs)
     served.start(theirs, set_password=True)
+    assert served.reporter.notes[-1] == f'The role "alice" has {now} now.'
     assert gets_in(theirs)
     with pytest.raises(EmbeddedServerError, match=r'"alice".*"shop"'):
         served.ensure(served.uri("other"))
