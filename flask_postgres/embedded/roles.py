@@ -43,7 +43,7 @@ def prepare(folder: Path, running: Postmaster, target: Target, *, follow: bool =
             _make_or_follow(session, target, follow=follow)
             _trust_those_without_password(session, folder)
         except session.error as error:
-            reason = " ".join(str(error).split())
+            reason = str(error).strip().splitlines()[0].rstrip(".")  # what follows may quote the statement
             raise EmbeddedServerError(
                 f'The role "{target.user}" cannot be prepared on the embedded server: {reason}.',
                 hint="Name another user in the URI.",

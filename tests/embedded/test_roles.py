@@ -92,6 +92,8 @@ def test_a_role_that_cannot_be_made(served: Site) -> None:
     with pytest.raises(EmbeddedServerError, match=r'The role "pg_carol" cannot be prepared.*pg_') as error:
         served.ensure(served.uri(user="pg_carol"))
     assert "\n" not in str(error.value)
+    with pytest.raises(EmbeddedServerError, match=r'role name "public" is reserved\. Name another user'):
+        served.ensure(served.uri(user="public"))  # the server quotes the statement, verifier and all
     with pytest.raises(EmbeddedServerError, match="without a password"):
         served.ensure(served.uri(user="/.*", password=None))
 
