@@ -241,19 +241,18 @@ def test_a_command_that_is_killed_while_it_initialises(empty: Site) -> None:
     assert [p.name for p in empty.data_dir.parent.iterdir() if ".new-" in p.name] == []
 
 
-def test_a_command_that_is_interrupted_while_the_server_starts(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: object) -> t.NoReturn:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_command_that_is_ended_while_the_server_starts(site: Site, signum: signal.Signals) -> None:
+    """By Ctrl-C, which reaches pg_ctl as well, or by a signal of its own: the next command heals it."""
+    from .test_ordinary import in_another_process
 
-    with monkeypatch.context() as patch:
-        patch.setattr(process, "find", interrupted)
-        patch.setattr("flask_postgres.embedded.place.running", lambda _: None)
-        with pytest.raises(KeyboardInterrupt):
-            site.ensure()
+    command = in_another_process(site, process_group=True)
+    wait_until((site.data_dir / process.PID_FILE).exists, what="the server to come up")
+    (os.killpg if signum == signal.SIGINT else os.kill)(command.pid, signum)
+    command.communicate()
     assert site.ensure() is not None
     assert ask(site.uri(), "SELECT 1") == 1
+    assert site.stop() is not None
 
 
 # Data folders

@@ -29,14 +29,15 @@ print(json.dumps(info.as_json()))
 """
 
 
-def in_another_process(site: Site, uri: PostgresUri | None = None, **env: str) -> subprocess.Popen[str]:
-    text = (uri or site.uri()).render(hide_password=False)
+def in_another_process(site: Site, *, process_group: bool = False) -> subprocess.Popen[str]:
+    text = site.uri().render(hide_password=False)
     return subprocess.Popen(
         [sys.executable, "-c", ENSURE, text, os.fspath(site.data_dir)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **env},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        start_new_session=process_group,
     )
 
 
