@@ -39,7 +39,7 @@ class Bench:
 
     @property
     def slow_runs(self) -> int:
-        return max(1, self.runs // 8)
+        return max(3, self.runs // 8)
 
     def flask(self, name: str, environment: Environment, *arguments: str) -> Contender:
         """Return ``flask …`` in the app that has no database."""

@@ -92,6 +92,10 @@ class Summary:
         low, _, high = statistics.quantiles(self.values, n=4)
         return (high - low) / self.median
 
+    def paired_ratio(self, peer: Summary) -> float:
+        """Return the median of the ratios, round by round: a machine that slows down slows both."""
+        return statistics.median(own / other for own, other in zip(self.values, peer.values, strict=True))
+
 
 def paired(contenders: t.Sequence[Contender], *, runs: int) -> dict[str, list[Sample]]:
     """Run A B C A B C …: a machine that slows down slows all of them. The first round does not count."""

@@ -51,8 +51,10 @@ class Line:
     def measured(self, contender: str) -> float:
         """Return what the target is about: a value, or how it compares with that of the peer."""
         kind = "ratio" if self.target is None else self.target.kind
-        value, peer = self.values[contender].median, self.values[self.peer].median
-        return {"value": value, "difference": value - peer, "ratio": value / peer}[kind]
+        value, peer = self.values[contender], self.values[self.peer]
+        if kind == "ratio":
+            return value.paired_ratio(peer)
+        return value.median - peer.median if kind == "difference" else value.median
 
     @property
     def met(self) -> bool | None:
@@ -135,11 +137,11 @@ def _cell(summary: Summary | None, unit: Unit) -> str:
 
 
 def _ratio(line: Line) -> str:
-    """Return the ratio of the medians and, in brackets, that of the minima."""
+    """Return the median of the ratios, round by round, and, in brackets, the ratio of the minima."""
     ours, peer = line.values.get(line.ours), line.values.get(line.peer)
     if ours is None or peer is None:
         return ""
-    return f"{ours.median / peer.median:.3f}{TIMES} ({ours.minimum / peer.minimum:.3f})"
+    return f"{ours.paired_ratio(peer):.3f}{TIMES} ({ours.minimum / peer.minimum:.3f})"
 
 
 def _table(head: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> str:

@@ -136,7 +136,7 @@ def growth(bench: Bench) -> Section:
 def memory(bench: Bench) -> Section:
     """Measure the peak of the memory that ``create`` needs."""
     contenders = [*bench.psql("create"), bench.loading(LOADING, bench.environments.libraries)]
-    samples = paired(contenders, runs=max(3, bench.slow_runs))
+    samples = paired(contenders, runs=bench.slow_runs)
     values = {
         name: Summary(tuple(sample.peak / 2**20 for sample in taken)) for name, taken in samples.items()
     }
