@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ VERBOSE = "flask_postgres.verbose"
 @contextlib.contextmanager
 def boundary(ctx: click.Context) -> t.Iterator[None]:
     """End the command with one line, and the exit code of the error, for anything a user can cause."""
-    _open_closed_streams()
+    _complete_streams()
     try:
         yield
     except FlaskPostgresError as error:
@@ -31,9 +32,26 @@ def boundary(ctx: click.Context) -> t.Iterator[None]:
         name = signal.Signals(error.signum).name
         _say(ctx, [f"stopped by {name}. {error.remark or 'Nothing is left half done.'}"], error)
         ctx.exit(1)
+    except BrokenPipeError:
+        raise  # whoever reads the output has seen enough; Click ends quietly
+    except OSError as error:
+        _say(ctx, [f"the system refuses: {error}."], error)
+        ctx.exit(1)
     except KeyboardInterrupt as error:
         _say(ctx, ["stopped."], error)
         ctx.exit(1)
+
+
+def _complete_streams() -> None:
+    """Open what a daemon or a shell has closed, and let no character of a name stop the output.
+
+    The null device also takes their numbers, so that no connection gets one and is written to by mistake.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for good
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def redactor(ctx: click.Context) -> Redactor:
@@ -59,16 +77,6 @@ def one_line(text: str) -> str:
 def printable(text: str) -> str:
     """Return a text with a ``?`` for every character that is not to be seen."""
     return text if text.isprintable() else "".join(ch if ch.isprintable() else "?" for ch in text)
-
-
-def _open_closed_streams() -> None:
-    """Let a caller close stdin, stdout or stderr, as daemons do: Python has None in their place then.
-
-    The null device also takes their numbers, so that no connection gets one and is written to by mistake.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # as long as the process
 
 
 def _say(ctx: click.Context, lines: t.Sequence[str], error: BaseException) -> None:

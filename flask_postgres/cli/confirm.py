@@ -65,10 +65,13 @@ def _compared(label: str, database: Database) -> str:
 
 
 def _expect_name(invocation: Invocation, name: str) -> None:
+    # Not click.prompt: some of its versions write a blank on stdout, which is for data.
+    click.echo("To go on, type the name of the database: ", nl=False, err=True)
     try:
-        question = "To go on, type the name of the database"
-        answer = click.prompt(question, default="", show_default=False, err=True)
-    except click.Abort:
+        answer = input()
+    except UnicodeDecodeError:
+        answer = ""
+    except (EOFError, KeyboardInterrupt):
         click.echo(err=True)
         raise NotConfirmed(
             "nobody answered, so nothing was done.", hint="To go on without being asked: --force"

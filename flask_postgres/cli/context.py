@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import pathlib
+import sys
 import typing as t
 
 import click
 from click.core import ParameterSource
 
-from ..errors import AppNotLoaded, EnvironmentNotAllowed, ExtensionNotFound, UsageError
+from ..errors import AppNotLoaded, EnvironmentNotAllowed, ExtensionNotFound, FlaskPostgresError, UsageError
 from ..redaction import Redactor
 from ..settings.schema import BY_NAME
 from .boundary import VERBOSE, redactor
 from .console import Console
+from .foreign import redacted
 
 if t.TYPE_CHECKING:
     from flask import Flask
@@ -40,6 +43,7 @@ class Invocation:
         ctx.find_root().meta[VERBOSE] = verbose
         self.reporter = Console(ctx, self.hide, quiet=quiet, verbose=verbose)
         self._on_connect = on_connect
+        self._cwd = _working_directory()
 
     @classmethod
     def current(cls, *, on_connect: OnConnect | None = None) -> Invocation:
@@ -57,8 +61,10 @@ class Invocation:
 
         from ..app.loading import load
 
-        self._learn_from_environment()
-        return load(self.ctx.ensure_object(ScriptInfo), on_connect=self._on_connect)
+        self._learn_before_loading()
+        # What the app prints while it is imported is no data of ours.
+        with redacted(self.hide), contextlib.redirect_stdout(sys.stderr):
+            return load(self.ctx.ensure_object(ScriptInfo), on_connect=self._on_connect)
 
     @property
     def app(self) -> Flask:
@@ -97,7 +103,7 @@ class Invocation:
             cli=self._typed(),
             app_config=None if app is None else app.config,
             environ=os.environ,
-            cwd=pathlib.Path.cwd(),
+            cwd=self._cwd,
             root_path=None if app is None else pathlib.Path(app.root_path),
             debug=get_debug_flag() if app is None else app.debug,
             config_file=self.options.get("config_file"),
@@ -187,8 +193,9 @@ class Invocation:
         except ExtensionNotFound:
             return None
 
-    def _learn_from_environment(self) -> None:
-        """Know the secrets of the environment before the app is loaded: its errors may quote them."""
+    def _learn_before_loading(self) -> None:
+        """Know the secrets of --uri and of the environment before the app is loaded: it may quote them."""
+        self._learn(self.options.get("target_database_uri"))
         names = (os.environ.get(name) for name in ("PGUSER", "PGHOST", "PGDATABASE"))
         self.hide.add([os.environ.get("PGPASSWORD")], shown=names)
         for name, value in os.environ.items():
@@ -205,3 +212,12 @@ class Invocation:
         from ..settings.masking import names_in, secrets_in
 
         self.hide.add(secrets_in(value), shown=names_in(value))
+
+
+def _working_directory() -> pathlib.Path:
+    try:
+        return pathlib.Path.cwd()
+    except OSError:
+        raise FlaskPostgresError(
+            "the working directory does not exist any more.", hint="Change to one that does."
+        ) from None

@@ -36,7 +36,19 @@ class Listed(t.NamedTuple):
     help: str
 
 
-class PsqlGroup(click.Group):
+class Answering(click.Group):
+    """A group that answers an unknown command with the nearest one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(_unknown(name, known, ctx.command_path), ctx)
+        return super().resolve_command(ctx, args)
+
+
+class PsqlGroup(Answering):
     """A group whose commands are modules of ``flask_postgres.cli.commands``."""
 
     def __init__(self, *args: t.Any, commands_table: t.Mapping[str, Listed], **kwargs: t.Any) -> None:
@@ -78,14 +90,6 @@ class PsqlGroup(click.Group):
         ]
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in self.commands_table and not name.startswith("-") and not ctx.resilient_parsing:
-            raise click.UsageError(_unknown(name, self.commands_table), ctx)
-        return super().resolve_command(ctx, args)
-
     def invoke(self, ctx: click.Context) -> t.Any:
         from .boundary import boundary
 
@@ -93,18 +97,17 @@ class PsqlGroup(click.Group):
             return super().invoke(ctx)
 
 
-class Ordered(click.Group):
+class Ordered(Answering):
     """A group that lists its commands in the order in which they are declared."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self.commands)
 
 
-def _unknown(name: str, known: t.Iterable[str]) -> str:
+def _unknown(name: str, known: t.Sequence[str], path: str) -> str:
     import difflib
 
-    typed = name.lower()
-    near = SYNONYMS.get(typed) or next(iter(difflib.get_close_matches(typed, [*known, *SYNONYMS], n=1)), None)
-    near = SYNONYMS.get(near or "", near)
-    hint = f' Did you mean "{near}"?' if near else " See: flask psql --help"
+    meant = {one: one for one in known} | {typed: one for typed, one in SYNONYMS.items() if one in known}
+    near = difflib.get_close_matches(name.lower(), meant, n=1)
+    hint = f' Did you mean "{meant[near[0]]}"?' if near else f" See: {path} --help"
     return f'No such command "{name}".{hint}'

@@ -53,7 +53,7 @@ def convert(setting: Setting, raw: Raw) -> t.Any:
 def _text(_: Setting, raw: Raw) -> str:
     if not isinstance(raw.value, str):
         raise ConversionError(f"must be text, not {_kind_of(raw.value)}")
-    text = str(raw.value)
+    text = str.__str__(raw.value)  # of an enum the text, and not its name
     if not text.strip():
         raise ConversionError("must not be empty; leave it out where it should not be set")
     if "\0" in text:
@@ -85,7 +85,7 @@ def _integer(setting: Setting, raw: Raw) -> int:
     low, high = setting.minimum, setting.maximum
     if (low is not None and value < low) or (high is not None and value > high):
         raise ConversionError(f"must be between {low} and {high}")
-    return value
+    return int(value)
 
 
 def _seconds(setting: Setting, raw: Raw) -> float:
@@ -127,6 +127,10 @@ def _list(setting: Setting, raw: Raw) -> tuple[str, ...]:
         raise ConversionError(f"must be a list of text; {_kind_of(wrong[0])} is in it")
     # Items of a sequence are split as well: a guard that names "production;staging" means two.
     pieces = [piece.strip() for item in items for piece in item.split(";")]
+    # A guard that names "production,staging", or a list in JSON, would protect nothing.
+    wrong = [piece for piece in pieces if re.search(r"[,\n\r\[\]]", piece)]
+    if wrong:
+        raise ConversionError(f"must be separated by ;, not as in {quoted(wrong[0])}")
     return tuple(_text(setting, Raw(value=piece)) for piece in pieces if piece)
 
 

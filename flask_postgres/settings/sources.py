@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+import stat
 import typing as t
 from pathlib import Path
 
@@ -20,6 +21,7 @@ PRECEDENCE: tuple[Source, ...] = ("cli", "app", "toml", "env", "default")
 """Highest first. Whatever asks which source wins, asks this."""
 
 _FILE = "_FILE"
+_LARGEST = 1_000_000
 _NEARLY = 0.8
 _MADE_BY_OTHERS = re.compile(r"_SERVICE_|_PORT")
 """Kubernetes and Docker announce a service called flask-postgres by such variables."""
@@ -144,9 +146,18 @@ def _expanded(value: t.Any, environ: t.Mapping[str, str]) -> t.Any:
 
 def _unknown_key(located: Located, key: str) -> str:
     plain = key.lower().replace("-", "_").removeprefix(PREFIX.lower())
-    near = difflib.get_close_matches(plain, BY_NAME, n=1, cutoff=0.3)
-    remedy = f'did you mean "{near[0]}"?' if near else "flask psql config --example shows all there are."
+    meant = {part: declared.name for declared in SETTINGS for part in _spellings(declared)}
+    near = difflib.get_close_matches(plain, meant, n=1, cutoff=0.5)
+    remedy = (
+        f'did you mean "{meant[near[0]]}"?' if near else "flask psql config --example shows all there are."
+    )
     return f'{located.place}: unknown key "{masked(key)}"; {remedy}'
+
+
+def _spellings(setting: Setting) -> list[str]:
+    """Return what a setting may be called: its name, and its flags as a key would have them."""
+    flags = [part for flag in setting.flags for part in flag.split("/") if part.startswith("--")]
+    return [setting.name, *(flag.removeprefix("--").replace("-", "_") for flag in flags)]
 
 
 def _env_value(name: str, *, environ: t.Mapping[str, str], cwd: Path) -> Found | None:
@@ -163,13 +174,23 @@ def _env_value(name: str, *, environ: t.Mapping[str, str], cwd: Path) -> Found |
 def _from_file(name: str, *, file: str, cwd: Path) -> Found:
     origin = f"{name} ({masked(file)})"
     try:
-        text = (cwd / file).read_bytes().decode()
+        text = _content(cwd / file).decode()
     except UnicodeDecodeError:
         return Found(origin=origin, raw=Raw(value=file), error="the file is not UTF-8 text")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         return Found(origin=origin, raw=Raw(value=file), error=f"the file cannot be read: {reason}")
     return Found(origin=origin, raw=Raw(value=re.sub(r"\r?\n\Z", "", text), base=cwd))
+
+
+def _content(path: Path) -> bytes:
+    """Return what is in a file, if it is one: a pipe could block, and a device never end."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is not a regular file")
+    if found.st_size > _LARGEST:
+        raise ValueError(f"it has more than {_LARGEST:,} bytes")
+    return path.read_bytes()
 
 
 def _strangers(

@@ -89,8 +89,8 @@ def expand(text: str, environ: t.Mapping[str, str]) -> str:
 
     def value(match: re.Match[str]) -> str:
         name, fallback = match.groups()
-        if name is None:
-            raise ValueError("a ${ must be ${NAME} or ${NAME:-fallback}")
+        if name is None or "${" in (fallback or ""):
+            raise ValueError("a ${ must be ${NAME} or ${NAME:-fallback}, and none within another")
         found = environ.get(name)
         if fallback is not None:
             return found or fallback
@@ -143,11 +143,15 @@ def _read_found(path: Path, *, upwards: bool) -> Located:
     if refusal is not None:
         return Located(files=(refusal,))
     try:
-        table = _table_of(path, _parsed(path))
+        document = _parsed(path)
     except (Unreadable, FileNotFoundError) as error:
         if path.name == OWN_FILE or _mentions_table(path):
             return _failed(path, str(error))
         return Located(files=(_unread(path, str(error)),))
+    try:
+        table = _table_of(path, document)
+    except Unreadable as error:
+        return _failed(path, str(error))
     if table is None:
         return Located(files=(FileStatus(path=path, status=f"has no {HEADER}"),))
     return Located(path=path, table=table, files=(FileStatus(path=path, status="read"),))
@@ -222,6 +226,8 @@ def _table_of(path: Path, document: dict[str, t.Any]) -> t.Mapping[str, t.Any] |
     table = tool.get(TABLE) if isinstance(tool, dict) else None
     if table is not None and not isinstance(table, dict):
         raise Unreadable(f"{path}: tool.{TABLE} must be a table")
+    if misspelt := _misspelt_table(document):
+        raise Unreadable(f"{path}: there is no table [{masked(misspelt)}]; write {HEADER}")
     if path.name == SHARED_FILE:
         return table
     others = {key: value for key, value in document.items() if key != "tool"}
@@ -232,6 +238,15 @@ def _table_of(path: Path, document: dict[str, t.Any]) -> t.Mapping[str, t.Any] |
     if twice := sorted(others.keys() & (table or {}).keys()):
         raise Unreadable(f"{path}: {twice[0]} is set twice, at the top level and in {HEADER}")
     return {**others, **(table or {})}
+
+
+def _misspelt_table(document: dict[str, t.Any]) -> str | None:
+    """Return a name that can only mean our table: a guard in it must not silently protect nothing."""
+    tool = document.get("tool")
+    tools = {f"tool.{key}": key for key in tool if key != TABLE} if isinstance(tool, dict) else {}
+    names = {key: key for key in document} | tools
+    wanted = TABLE.replace("_", "")
+    return next((name for name, key in names.items() if re.sub(r"[-_. ]", "", key).lower() == wanted), None)
 
 
 def _failed(path: Path, fault: str) -> Located:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from flask_postgres import PostgresUri
 
-from ..project import Project
+from ..project import Project, Result, checked
 from ..servers import Server
 from .looking import error, oid, said
 
@@ -58,6 +61,45 @@ def test_the_right_answer_through_a_pipe(
     assert result.code == 0, str(result)
     assert said(result)[-1] == f'database "{dbname}" was deleted', "the words stand on a line of their own"
     assert oid(server, dbname) is None
+
+
+def shell(project: Project, command: str, **variables: str) -> Result:
+    """Run ``flask psql`` as a shell with redirections does."""
+    done = subprocess.run(
+        ["bash", "-c", command.replace("flask", f"{sys.executable} -m flask", 1)],
+        cwd=project.folder,
+        env={**project.env, **variables},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    return checked(Result(done.returncode, done.stdout, done.stderr))
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (
+            "flask psql drop <&-",
+            "nobody answered, so nothing was done. To go on without being asked: --force",
+        ),
+        (r"flask psql drop < <(printf '\xff\n')", 'that is not "{}", so nothing was done.'),
+    ],
+)
+def test_an_answer_that_cannot_be_read(
+    project: Project, server: Server, database: PostgresUri, dbname: str, command: str, message: str
+) -> None:
+    project.app(database)
+    assert error(shell(project, command, PYTHONIOENCODING="utf-8:strict")) == message.format(dbname)
+    assert oid(server, dbname) is not None
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed(project: Project, server: Server, dbname: str, closed: str) -> None:
+    """A daemon may start a command so."""
+    project.app(server.uri(dbname))
+    assert shell(project, f"flask psql create {closed}").code == 0
+    assert oid(server, dbname) is not None
 
 
 @pytest.mark.parametrize("flag", ["--force", "-f", "--yes", "-y"])

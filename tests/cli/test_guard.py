@@ -89,6 +89,17 @@ def test_app_config_says_which_environment(project: Project, server: Server, dbn
         assert f'in the environment "staging" (from app.config["{origin}"])' in message
 
 
+def test_an_environment_that_is_an_enum(project: Project, server: Server, dbname: str) -> None:
+    """Its text counts. ``str()`` gives its name, which no list disallows."""
+    project.app(server.uri(dbname))
+    text = (project.folder / "app.py").read_text()
+    enum = "import enum\nclass Env(str, enum.Enum):\n    LIVE = 'production'\n"
+    for key in ("ENV", "FLASK_POSTGRES_ENV"):
+        project.write({"app.py": f"{enum}{text}\napp.config[{key!r}] = Env.LIVE\n"})
+        message = error(project.here("create", env={DISALLOWED: "production"}))
+        assert 'in the environment "production"' in message
+
+
 def test_the_list_from_toml(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(dbname))
     project.write(

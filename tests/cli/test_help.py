@@ -145,6 +145,13 @@ def test_typing_errors(project: Project, typed: str, meant: str) -> None:
     assert result.err.splitlines()[-1] == f'Error: No such command "{typed}". Did you mean "{meant}"?'
 
 
+def test_typing_error_in_a_subcommand(project: Project) -> None:
+    for typed, end in (("strat", 'Did you mean "start"?'), ("delete", "See: flask psql server --help")):
+        result = project.here("server", typed)
+        assert result.code == 2
+        assert result.err.splitlines()[-1] == f'Error: No such command "{typed}". {end}'
+
+
 def test_the_synonyms_people_try() -> None:
     wanted = {
         "delete": "drop", "remove": "drop", "initialize": "init", "seed": "init", "overwrite": "reset",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from flask.cli import ScriptInfo
 
 from flask_postgres.cli import cli
 from flask_postgres.settings.generate import example_text, schema_text
+
+from ..project import Project
 
 Run = t.Callable[..., Result]
 
@@ -98,6 +102,60 @@ def test_schema_stands_alone(run: Run, other: str) -> None:
     result = run("--schema", other)
     assert result.exit_code == 2
     assert "give one of them alone" in result.output
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_a_value_that_the_output_cannot_hold(project: Project, encoding: str) -> None:
+    result = project.program(
+        "flask", "psql", "config", "--owner", "数", env={"PYTHONIOENCODING": f"{encoding}:strict"}
+    )
+    assert result.code == 0, str(result)
+    assert ('owner = "\\u6570"' if encoding == "latin-1" else 'owner = "数"') in result.out
+
+
+def test_what_the_app_prints_is_no_data(project: Project) -> None:
+    """Neither at its import, nor by a handler of logging that it makes then."""
+    project.write(
+        {
+            "app.py": """
+                import logging, sys
+                from flask import Flask
+                print("hello", "super-" + "s3cret")
+                log = logging.getLogger("shop")
+                log.addHandler(logging.StreamHandler(sys.stdout))
+                log.error("ready")
+                app = Flask(__name__)
+            """
+        }
+    )
+    result = project.here("config", "--json", "--uri", "postgresql://u:super-s3cret@h/x")
+    assert json.loads(result.out)["settings"][0]["value"] == "postgresql://u:***@h/x"
+    assert "hello" in result.err
+    assert "ready" in result.err
+
+
+def test_a_working_directory_that_is_gone(project: Project) -> None:
+    gone = project.folder / "gone"
+    gone.mkdir()
+    code = f"import os, runpy, sys; os.rmdir({str(gone)!r}); sys.argv = ['flask', 'psql', 'config']"
+    code += "; runpy.run_module('flask', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-P" if sys.version_info >= (3, 11) else "-B", "-c", code],
+        cwd=gone, env=project.env, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "Error: the working directory does not exist any more. Change to one that does.\n"
+
+
+def test_a_disk_that_is_full(project: Project) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", "psql", "config"],
+            cwd=project.folder, env=project.env, stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last == "Error: the system refuses: [Errno 28] No space left on device."
 
 
 def test_variables_do_not_set_options(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

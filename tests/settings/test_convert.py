@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import enum
 import string
 import typing as t
 from pathlib import Path
@@ -19,12 +20,26 @@ from flask_postgres.uri import PostgresUri
 URI = "postgresql://me@localhost/db"
 
 
+class Name(str, enum.Enum):
+    """What an app may call its environments; ``str()`` of it is not its text."""
+
+    PRODUCTION = "production"
+
+
+class Number(enum.IntEnum):
+    FIVE = 5
+
+
 @pytest.mark.parametrize(
     ("name", "raw", "value"),
     [
         ("admin_dbname", "My DB", "My DB"),
         ("admin_dbname", "é" * 31, "é" * 31),
         ("env", " staging ", "staging"),
+        ("env", Name.PRODUCTION, "production"),
+        ("cli_disallowed_envs", [Name.PRODUCTION], ("production",)),
+        ("cli_disallowed_envs", Name.PRODUCTION, ("production",)),
+        ("connection_limit", Number.FIVE, 5),
         ("connection_limit", "50", 50),
         ("connection_limit", " -1 ", -1),
         ("connection_limit", 0, 0),
@@ -94,6 +109,12 @@ def test_a_path_may_start_at_the_home_folder(monkeypatch: pytest.MonkeyPatch) ->
         ("extensions", 5, "must be a list of text, or text separated by ;, not a whole number"),
         ("extensions", {"a": 1}, "must be a list of text, or text separated by ;, not a table"),
         ("extensions", ["a", 5], "must be a list of text; a whole number is in it"),
+        ("cli_disallowed_envs", "a; production,staging",
+         'must be separated by ;, not as in "production,staging"'),
+        ("cli_disallowed_envs", "production\nstaging",
+         'must be separated by ;, not as in "production\\nstaging"'),
+        ("cli_disallowed_envs", '["production"]',
+         'must be separated by ;, not as in "[\\"production\\"]"'),
         ("init_with", "migration", "must be one of auto, callback, migrations, create_all, "
          'not "migration"; did you mean migrations?'),
         ("server", "zzz", 'must be one of auto, embedded, external, not "zzz"'),

@@ -46,7 +46,12 @@ class TestEnvironment:
         ("make", "reason"),
         [
             (Path.exists, "the file cannot be read: No such file or directory"),
-            (Path.mkdir, "the file cannot be read: Is a directory"),
+            (Path.mkdir, "the file cannot be read: it is not a regular file"),
+            (os.mkfifo, "the file cannot be read: it is not a regular file"),
+            (
+                lambda path: path.write_bytes(b"x" * 1_000_001),
+                "the file cannot be read: it has more than 1,000,000 bytes",
+            ),
             (lambda path: path.write_bytes(b"\xff"), "the file is not UTF-8 text"),
         ],
     )
@@ -126,7 +131,7 @@ class TestExpansion:
     def test_value_is_not_expanded_again(self) -> None:
         assert tomlfile.expand("${D}", {"D": "${A}"}) == "${A}"
 
-    @pytest.mark.parametrize("text", ["${", "${}", "${1}", "${A", "${A:?no}"])
+    @pytest.mark.parametrize("text", ["${", "${}", "${1}", "${A", "${A:?no}", "${A:-${B}}"])
     def test_anything_else_behind_the_brace_is_refused(self, text: str) -> None:
         with pytest.raises(ValueError, match="must be"):
             tomlfile.expand(text, {"A": "one"})
@@ -198,6 +203,25 @@ class TestSearch:
     def test_own_file_takes_the_header_or_not(self, folder: Path, header: str) -> None:
         (folder / "flask_postgres.toml").write_text(f'{header}owner = "me"\n')
         assert resolved(cwd=folder).settings.owner == "me"
+
+    @pytest.mark.parametrize("name", ["flask_postgres.toml", "pyproject.toml", "named.toml"])
+    @pytest.mark.parametrize("header", ["tool.flask-postgres", "tool.Flask_Postgres", "flask_postgres"])
+    def test_misspelt_table_is_a_fault(self, folder: Path, name: str, header: str) -> None:
+        """A guard in it would protect nothing."""
+        path = folder / name
+        path.write_text(f'[{header}]\ncli_disallowed_envs = ["production"]\n')
+        faults = resolved(cwd=folder, config_file=name if name == "named.toml" else None).faults
+        assert faults == (f"{path}: there is no table [{header}]; write [tool.flask_postgres]",)
+
+    @pytest.mark.parametrize(
+        ("key", "name"),
+        [("uri", "target_database_uri"), ("url", "target_database_uri"), ("template", "database_template"),
+         ("extension", "extensions"), ("no_protect", "protect"), ("disallowed_envs", "cli_disallowed_envs")],
+    )  # fmt: skip
+    def test_unknown_key_is_answered_with_what_it_means(self, folder: Path, key: str, name: str) -> None:
+        path = folder / "flask_postgres.toml"
+        path.write_text(f"{key} = 1\n")
+        assert resolved(cwd=folder).faults == (f'{path}: unknown key "{key}"; did you mean "{name}"?',)
 
     def test_byte_order_mark_is_no_part_of_the_first_key(self, folder: Path) -> None:
         (folder / "flask_postgres.toml").write_bytes(b'\xef\xbb\xbfowner = "me"\r\n')
