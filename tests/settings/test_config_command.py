@@ -134,17 +134,14 @@ def test_what_the_app_prints_is_no_data(project: Project) -> None:
     assert "ready" in result.err
 
 
-def test_a_working_directory_that_is_gone(project: Project) -> None:
-    gone = project.folder / "gone"
+def test_a_working_directory_that_is_gone(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = folder / "gone"
     gone.mkdir()
-    code = f"import os, runpy, sys; os.rmdir({str(gone)!r}); sys.argv = ['flask', 'psql', 'config']"
-    code += "; runpy.run_module('flask', run_name='__main__')"
-    done = subprocess.run(
-        [sys.executable, "-P" if sys.version_info >= (3, 11) else "-B", "-c", code],
-        cwd=gone, env=project.env, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr == "Error: the working directory does not exist any more. Change to one that does.\n"
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = run()
+    assert result.exit_code == 1
+    assert result.output == "Error: the working directory does not exist any more. Change to one that does.\n"
 
 
 def test_a_disk_that_is_full(project: Project) -> None:
