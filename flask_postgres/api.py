@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import typing as t
 
+from .errors import UsageError
 from .plans.build import Request
 from .plans.perform import Work, perform
 from .postgres import marks
 from .postgres.admin import Connector
 from .postgres.ddl import CLAUSES
 from .reporting import Reporter, Silence
+from .settings.convert import ConversionError, Raw, convert
+from .settings.schema import BY_NAME
 from .uri import PostgresUri
 
 if t.TYPE_CHECKING:
@@ -38,6 +41,7 @@ def create_db(
         ``lc_collate``, ``lc_ctype``, ``locale_provider``, ``icu_locale``, ``tablespace``,
         ``connection_limit``.
     :returns: True if it was created, False if it existed.
+    :raises UsageError: if an argument is not what the setting of that name takes.
     :raises FlaskPostgresError: why it could not be created; nothing is left of it then.
     :raises TypeError: if a clause is not known.
     """
@@ -49,8 +53,8 @@ def create_db(
     request = Request(
         command="create",
         dbname=uri.dbname,
-        clauses={name: value for name, value in given.items() if value is not None},
-        extensions=tuple(extensions),
+        clauses={name: _valid(name, value) for name, value in given.items() if value is not None},
+        extensions=_valid("extensions", extensions),
     )
     return perform(
         [Work(request=request, connector=_connector(uri, admin_dbname, connect_timeout, reporter))]
@@ -135,8 +139,16 @@ def _connector(
 ) -> Connector:
     return Connector(
         uri=uri,
-        admin_dbname=admin_dbname,
-        connect_timeout=connect_timeout,
+        admin_dbname=None if admin_dbname is None else _valid("admin_dbname", admin_dbname),
+        connect_timeout=_valid("connect_timeout", connect_timeout),
         token=marks.new_token(),
         reporter=reporter or Silence(),
     )
+
+
+def _valid(name: str, value: t.Any) -> t.Any:
+    """Return an argument as the setting of its name."""
+    try:
+        return convert(BY_NAME[name], Raw(value=value))
+    except ConversionError as error:
+        raise UsageError(f"{name} {error}.") from None

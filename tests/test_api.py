@@ -55,6 +55,31 @@ def test_an_unknown_clause(server: Server, dbname: str) -> None:
     assert not database_exists(server.uri(dbname))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"connection_limit": "5; DROP"}, 'connection_limit must be a whole number, not "5; DROP".'),
+        ({"extensions": ["citext", 5]}, "extensions must be a list of text; a whole number is in it."),
+        ({"template": ""}, "database_template must not be empty; leave it out where it should not be set."),
+        ({"owner": "a\0b"}, "owner must not contain a NUL character."),
+        ({"encoding": "\ud800"}, "encoding must be valid UTF-8."),
+        ({"admin_dbname": "x" * 64}, "admin_dbname has 64 bytes; a name in PostgreSQL has at most 63."),
+        ({"connect_timeout": 0}, "connect_timeout must be more than 0 seconds and at most 86400."),
+    ],
+)
+def test_a_wrong_argument(arguments: dict[str, object], message: str) -> None:
+    """Said before anything is connected to."""
+    with pytest.raises(fp.UsageError) as caught:
+        create_db("postgresql://no.such.invalid/x", **arguments)  # type: ignore[arg-type]
+    assert str(caught.value) == message
+
+
+def test_arguments_as_text(server: Server, dbname: str) -> None:
+    assert create_db(server.uri(dbname), connection_limit="5", extensions="citext; hstore")
+    query = "SELECT count(*) FROM pg_extension WHERE extname IN ('citext', 'hstore')"
+    assert server.execute(query, dbname=dbname) == [(2,)]
+
+
 def test_a_failed_creation_leaves_nothing(server: Server, dbname: str) -> None:
     with pytest.raises(fp.ServerError, match="no_such_extension"):
         create_db(server.uri(dbname), extensions=["no_such_extension"])
