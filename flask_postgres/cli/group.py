@@ -107,7 +107,8 @@ class Ordered(Answering):
 def _unknown(name: str, known: t.Sequence[str], path: str) -> str:
     import difflib
 
-    meant = {one: one for one in known} | {typed: one for typed, one in SYNONYMS.items() if one in known}
+    meant = {one: one for one in known}
+    meant |= {typed: one for typed, one in SYNONYMS.items() if one.split()[0] in known}
     near = difflib.get_close_matches(name.lower(), meant, n=1)
     hint = f' Did you mean "{meant[near[0]]}"?' if near else f" See: {path} --help"
     return f'No such command "{name}".{hint}'

@@ -27,15 +27,7 @@ def secrets_in(value: t.Any) -> tuple[str, ...]:
 
 def names_in(value: t.Any) -> tuple[str, ...]:
     """Return the users, hosts and databases of the URIs in a raw value: they are shown on purpose."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    found: list[str | None] = []
-    for text in _texts(value):
-        with contextlib.suppress(ArgumentError, ValueError):  # no URI, no names
-            url = make_url(text)
-            found += [url.username, url.host, url.database]
-    return tuple(filter(None, found))
+    return tuple(name for text in _texts(value) if "://" in text for name in _names(text))
 
 
 def masked(text: str) -> str:
@@ -62,6 +54,15 @@ def _texts(value: t.Any) -> t.Iterator[str]:
     elif isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
             yield from _texts(item)
+
+
+def _names(text: str) -> t.Iterator[str]:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    with contextlib.suppress(ArgumentError, ValueError):  # no URI, no names
+        url = make_url(text)
+        yield from filter(None, (url.username, url.host, url.database))
 
 
 def _under_password_keys(value: t.Any) -> t.Iterator[str]:
