@@ -118,11 +118,12 @@ def test_a_name_that_the_pooler_gives(world: World, command: tuple[str, ...]) ->
     assert world.names() == {world.dbname}
 
 
-def test_a_commit_on_its_way_when_the_network_breaks(world: World) -> None:
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_a_commit_on_its_way_when_the_network_breaks(world: World, driver: str) -> None:
     """The server still carries it out while the command undoes: undoing waits for that."""
     old = world.old_database()
     with Line(world.cluster.port) as line:
-        world.app()
+        world.app(driver=driver)
         app = world.folder / "app.py"
         app.write_text(app.read_text().replace(f":{world.cluster.port}/", f":{line.port}/"))
         child = world.start("reset", "-f", fault={"step": 2, "moment": "statement 4", "cause": "pause"})
