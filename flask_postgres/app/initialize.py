@@ -102,7 +102,7 @@ def initialize(
     """Initialize the database that the app's connections lead to, and tell what did it.
 
     :param create_tables: makes what is not there yet: ``(engine, metadata)``.
-    :param reporter: is told when there was nothing to make.
+    :param reporter: is told when there was nothing to make, and why it took longer than it could.
     :raises AppError: if nothing can, or the app's own code fails.
     """
     choice = choose(app, extension, how=how, metadata=metadata, binds=binds)
@@ -116,18 +116,22 @@ def initialize(
         error.hint = error.hint or _other_binds(error, extension, binds)
         raise
     if choice.kind == "create_all":
-        if not choice.table_count:
-            (reporter or Silence()).note("create_all found no table: the app imports no model")
-        _create_all(app, extension, choice, create_tables)
+        _create_all(app, extension, choice, create_tables, reporter or Silence())
     return str(choice)
 
 
-def _create_all(app: Flask, extension: Extension, choice: Choice, create_tables: CreateTables) -> None:
+def _create_all(
+    app: Flask, extension: Extension, choice: Choice, create_tables: CreateTables, reporter: Reporter
+) -> None:
+    if not choice.table_count:
+        reporter.note("create_all found no table: the app imports no model")
     try:
         with app.app_context():
             for bind_key, of_bind, _ in choice.tables:
                 with _synchronous(extension, bind_key) as engine:
-                    create_tables(engine, of_bind)
+                    report = create_tables(engine, of_bind)
+                if report.fallback is not None:
+                    reporter.detail(f"the tables were made one by one: {report.fallback}")
     except FlaskPostgresError:
         raise
     except Exception as error:  # a model's mistake, or a listener of the app

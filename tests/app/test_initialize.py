@@ -13,6 +13,7 @@ from flask_postgres import AppError, PostgresUri, init_db_callback
 from flask_postgres.app.discovery import find_extension
 from flask_postgres.app.initialize import choose, initialize
 from flask_postgres.postgres.batch import create_tables
+from flask_postgres.reporting import Silence
 
 from ..servers import Server
 
@@ -82,6 +83,23 @@ def test_a_listener_that_raises_is_told_with_its_place(make_app: MakeApp, databa
 
     with pytest.raises(AppError, match=r"create_all failed: ValueError: no \(.*test_initialize\.py:\d+\)"):
         init(app)
+
+
+def test_why_it_took_longer_is_a_detail(make_app: MakeApp, database: PostgresUri) -> None:
+    class Details(Silence):
+        def detail(self, message: str) -> None:
+            told.append(message)
+
+    told: list[str] = []
+    app = make_app(database)
+    add_model(app, "Pet")
+    metadata = app.extensions["sqlalchemy"].metadata
+    sa.event.listen(metadata, "after_create", sa.DDL("SELECT 1"))
+    init(app, reporter=Details())
+    assert told == []
+    sa.event.listen(metadata, "after_create", lambda *_, **__: None)
+    init(app, reporter=Details())
+    assert "listens for after_create of the metadata" in told[0]
 
 
 def test_a_driver_that_gives_bytes_for_text(make_app: MakeApp, server: Server, dbname: str) -> None:
