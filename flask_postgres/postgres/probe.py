@@ -46,6 +46,10 @@ def explain(uri: PostgresUri, said: str, *, timeout: float = 5.0) -> CannotConne
     :param said: the driver's own line, shown when nothing better is found.
     :param timeout: seconds for each attempt of the probe.
     """
+    service = uri.query.get("service") or os.environ.get("PGSERVICE")
+    if service and f'"{service}"' in said:  # libpq has not found it, or not got that far
+        hint = "Look at PGSERVICE, at the URI's service, and at the file ~/.pg_service.conf."
+        return CannotConnect(f'cannot connect by the service "{service}": {said}', hint=hint)
     where = address_text(uri)
     hosts = uri.hosts or ((_default_host(), uri.port),)
     problems = []

@@ -13,6 +13,7 @@ import pytest
 
 from flask_postgres import AuthenticationFailed, CannotConnect, PostgresUri, ServerUnreachable
 from flask_postgres.postgres import probe
+from flask_postgres.postgres.admin import Connector
 
 from ..servers import Server, free_port
 
@@ -141,3 +142,10 @@ def test_defaults_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGHOST", "db.example")
     monkeypatch.setenv("PGPORT", "7")
     assert probe.address_text(PostgresUri("postgresql:///x")) == "db.example:7"
+
+
+def test_a_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch, server: Server, driver: str) -> None:
+    monkeypatch.setenv("PGSERVICE", "shop")
+    uri = server.uri("postgres").with_driver(driver)
+    with pytest.raises(CannotConnect, match=r'by the service "shop": .* not found.* at PGSERVICE'):
+        Connector(uri=uri).admin()
