@@ -82,7 +82,7 @@ class SettingsError(UsageError):
     """One or more settings are wrong. All of them are in ``faults``, each with its place."""
 
     def __init__(self, faults: t.Sequence[str]) -> None:
-        self.faults = tuple(faults)
+        self.faults: tuple[str, ...] = tuple(faults)
         super().__init__("; ".join(self.faults))
 
 
@@ -110,7 +110,7 @@ class PreflightFailed(Refused):
     """The checks before the first step found reasons not to start; all are in ``reasons``."""
 
     def __init__(self, reasons: t.Sequence[FlaskPostgresError]) -> None:
-        self.reasons = tuple(reasons)
+        self.reasons: tuple[FlaskPostgresError, ...] = tuple(reasons)
         super().__init__("; ".join(str(reason) for reason in self.reasons))
 
 

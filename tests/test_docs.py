@@ -280,6 +280,17 @@ def test_every_json_key_is_explained() -> None:
             assert f"`{key}`" in page, (path.name, key)
 
 
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md"])
+def test_paths_in_the_repository_exist(page: str) -> None:
+    """What stands in code marks with a slash, below the root or the package; and what a link leads to."""
+    text = (ROOT / page).read_text("utf-8")
+    named = re.findall(r"`((?:\w[\w.-]*/)+[\w.-]*)`", text) + re.findall(r"\]\((?!https:)([^)#]+)\)", text)
+    made = (".cache/", "docs/_build/")
+    for path in named:
+        roots = (ROOT, ROOT / "flask_postgres", (ROOT / page).parent)
+        assert path.startswith(made) or any((root / path).exists() for root in roots), path
+
+
 def test_every_public_name_is_in_the_reference() -> None:
     page = PAGES["reference/api.md"]
     for name in flask_postgres.__all__:

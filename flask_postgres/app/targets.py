@@ -32,7 +32,7 @@ class Detour:
         self._own_args = url_args(engine)
         self._own_address = _address(self._own_args)
         self._same_server = _is_same_server(engine.url, uri)
-        self.url = self._url_for(engine.url.drivername)
+        self.url: URL = self._url_for(engine.url.drivername)
 
     def is_for(self, cparams: t.Mapping[str, t.Any]) -> bool:
         """Tell whether these arguments would lead to the app's own database."""

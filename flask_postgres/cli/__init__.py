@@ -28,7 +28,7 @@ COMMANDS: dict[str, Listed] = {
 The fish shell shows a help as far as its first comma, so there is none.
 """
 
-cli = PsqlGroup(
+cli: PsqlGroup = PsqlGroup(
     "psql",
     commands_table=COMMANDS,
     help="Create, fill, reset and drop the PostgreSQL database of this app.",

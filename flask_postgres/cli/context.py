@@ -37,11 +37,11 @@ class Invocation:
 
     def __init__(self, ctx: click.Context, *, on_connect: OnConnect | None = None) -> None:
         self.ctx = ctx
-        self.options = ctx.params
+        self.options: dict[str, t.Any] = ctx.params
         self.hide: Redactor = redactor(ctx)
         quiet, verbose = bool(ctx.params.get("quiet")), bool(ctx.params.get("verbose"))
         ctx.find_root().meta[VERBOSE] = verbose
-        self.reporter = Console(ctx, self.hide, quiet=quiet, verbose=verbose)
+        self.reporter: Console = Console(ctx, self.hide, quiet=quiet, verbose=verbose)
         self._on_connect = on_connect
         self._cwd = _working_directory()
 

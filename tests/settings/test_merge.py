@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
 from flask_postgres.errors import SettingsError, Unsupported
-from flask_postgres.settings.schema import SETTINGS, Settings
+from flask_postgres.settings.convert import Raw, convert
+from flask_postgres.settings.schema import SETTINGS, Setting, Settings
 from flask_postgres.settings.sources import PRECEDENCE
 from flask_postgres.uri import PostgresUri
 
@@ -47,6 +49,42 @@ def test_highest_source_wins_and_the_others_are_shadowed_in_order(folder: Path, 
     assert (entry.source, entry.value) == (sources[0], sources[0])
     shadowed = [(value.source, value.value) for value in entry.shadowed]
     assert shadowed == [*((source, source) for source in sources[1:]), ("default", None)]
+
+
+VALUES: dict[str, tuple[t.Any, ...]] = {
+    "text": ("cli", "app", "toml", "env"),
+    "word": ("cli", "app", "toml", "env"),
+    "identifier": ("cli", "app", "toml", "env"),
+    "integer": ("4", 3, 2, "1"),
+    "seconds": ("4", 3, 2.5, "1"),
+    "boolean": (True, False, True, "no"),
+    "list": (("cli",), ["app"], ["toml"], "env;env2"),
+    "path": ("/cli", "/app", "/toml", "/env"),
+    "uri": (f"{OWN}?a=cli", f"{OWN}?a=app", f"{OWN}?a=toml", f"{OWN}?a=env"),
+    "attribute": ("m:cli", "m:app", "m:toml", "m:env"),
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_every_setting_from_every_source(setting: Setting, folder: Path) -> None:
+    """Taking away the highest source leaves the next one, down to the default."""
+    raw = dict(
+        zip(PRECEDENCE[:-1], VALUES.get(setting.kind) or (*setting.choices, *setting.choices), strict=False)
+    )
+    expected = {source: convert(setting, Raw(value=value)) for source, value in raw.items()}
+    for first, source in enumerate(PRECEDENCE):
+        there = PRECEDENCE[first:-1]
+        toml = f"{setting.name} = {json.dumps(raw['toml'])}\n" if "toml" in there else ""
+        (folder / "flask_postgres.toml").write_text(toml)
+        entry = resolved(
+            cli={setting.name: raw["cli"]} if "cli" in there else {},
+            app_config={setting.variable: raw["app"]} if "app" in there else {},
+            environ={setting.variable: raw["env"]} if "env" in there else {},
+            cwd=folder,
+        )[setting.name]
+        assert [value.source for value in entry.values] == [*there, "default"]
+        assert entry.value == expected.get(source, setting.default)
+        assert [value.value for value in entry.shadowed[:-1]] == [expected[one] for one in there[1:]]
 
 
 def test_origins_say_where_exactly(folder: Path) -> None:
