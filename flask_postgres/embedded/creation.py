@@ -9,6 +9,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from ..errors import EmbeddedServerError
 from . import config, files, location
 from .account import IS_WINDOWS, Account
 from .cluster import Cluster, failed
+
+LEFTOVER_TIMEOUT = 5.0
+"""How long to go on removing a leftover, in seconds; what stays is harmless."""
 
 _BEFORE = "before"
 _OUR_ARGUMENTS = ("--auth=scram-sha-256", "--encoding=UTF8", f"--username={config.SUPERUSER}")
@@ -99,7 +103,15 @@ def _remove_leftovers(folder: Path, prefix: str) -> None:
     """Remove what a killed first start left; we hold the lock, so nobody is at work on it."""
     for leftover in folder.parent.glob(f"{glob.escape(prefix)}*"):
         if leftover.is_dir() and not leftover.is_symlink():
-            shutil.rmtree(leftover, ignore_errors=True)
+            _remove(leftover)
+
+
+def _remove(leftover: Path) -> None:
+    """Remove a folder into which the initdb of a killed command may still write, until that fails."""
+    deadline = time.monotonic() + LEFTOVER_TIMEOUT
+    while leftover.exists() and time.monotonic() < deadline:
+        shutil.rmtree(leftover, ignore_errors=True)
+        time.sleep(0.02)
 
 
 def _initdb(cluster: Cluster, fresh: Path, password_file: Path, password: str) -> None:

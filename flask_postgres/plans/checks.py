@@ -189,7 +189,9 @@ def open_sessions(database: Database) -> Faults:
 
 def used_unfinished(database: Database) -> Faults:
     """Yield that others have sessions on a database that counts as absent: to them it is there."""
-    counted = [one for one in database.sessions if not one.application.startswith(APP_APPLICATION)]
+    counted = [
+        one for one in database.sessions if not one.pooled and not one.application.startswith(APP_APPLICATION)
+    ]
     if counted:
         yield DatabaseInUse(
             f'database "{database.name}" is unfinished, for the command that made it was interrupted, '

@@ -26,6 +26,8 @@ class OtherSession:
     :param endable: whether our role may end it.
     :param superuser: whether it is a superuser's, so that only a superuser may end it.
     :param citus: whether it is the maintenance daemon that Citus keeps in each of its databases.
+    :param pooled: whether a pooler keeps it and has nobody on it: the last that came was its
+        ``DISCARD ALL``, which PgBouncer sends in session mode when a client is gone.
     """
 
     pid: int
@@ -35,6 +37,7 @@ class OtherSession:
     endable: bool = True
     superuser: bool = False
     citus: bool = False
+    pooled: bool = False
 
     def __str__(self) -> str:
         what = f' "{self.application}"' if self.application else ""
@@ -268,8 +271,8 @@ def _database(raw: dict[str, t.Any], alive: set[str]) -> Database:
 
 # One query, one flight. Names are qualified: the search_path belongs to the role, not to us.
 # pg_database_size fails without CONNECT; pg_stat_activity shows application_name and usename of any
-# session to every role, but address and backend_type only to those who may; an autovacuum worker has no
-# user, and DROP and RENAME end it by themselves. A parameter with a dot that the server does
+# session to every role, but address, query and backend_type only to those who may; an autovacuum worker
+# has no user, and DROP and RENAME end it by themselves. A parameter with a dot that the server does
 # not know may be anything, so only a superuser may set it. Which columns tell of the locale depends on
 # the version.
 _QUERY = """
@@ -283,7 +286,8 @@ WITH me AS (
       'endable', me.rolsuper OR (NOT coalesce(u.rolsuper, true)
         AND (pg_catalog.pg_has_role(a.usesysid, 'USAGE')
              OR pg_catalog.pg_has_role('pg_signal_backend', 'USAGE'))),
-      'citus', coalesce(a.application_name LIKE 'Citus Maintenance Daemon%', false)
+      'citus', coalesce(a.application_name LIKE 'Citus Maintenance Daemon%', false),
+      'pooled', coalesce(a.state = 'idle' AND a.query = 'DISCARD ALL', false)
     ) ORDER BY a.pid) AS sessions
   FROM me CROSS JOIN pg_catalog.pg_stat_activity a LEFT JOIN pg_catalog.pg_roles u ON u.oid = a.usesysid
   WHERE a.datid IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
