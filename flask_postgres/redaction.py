@@ -41,12 +41,13 @@ class Redactor:
         """Return the text without the secrets, the longest replaced first."""
         for secret in sorted(self._secrets - self._shown, key=len, reverse=True):
             text = _pattern(secret).sub(MASK, text)
-        return _IN_URI.sub(rf"\g<1>{MASK}@", text)
+        return _IN_QUERY.sub(rf"\g<1>{MASK}", _IN_URI.sub(rf"\g<1>{MASK}@", text))
 
 
 # SQLAlchemy reads up to the first @; who forgot to encode another one meant it too. "password" is what our
 # own hints write there.
 _IN_URI = re.compile(rf"(//[^\s:/@]*:)(?!{re.escape(MASK)}@|password@)[^\s@]+@(?:[^\s/@]*@)*")
+_IN_QUERY = re.compile(r"""([?&](?:ssl)?password=)[^\s&"'#]+""")
 
 
 @functools.lru_cache(maxsize=256)

@@ -86,6 +86,10 @@ def test_secret_is_found_however_it_is_written(secret: str, spelling: str) -> No
         ("'redis://:p@ss@h'", "'redis://:***@h'"),
         ("postgresql://u:***@h?a=b@c", "postgresql://u:***@h?a=b@c"),
         ("postgresql://u:***@h/x, postgresql://u@h:5/x", "postgresql://u:***@h/x, postgresql://u@h:5/x"),
+        (
+            "'postgresql:///x?password=pw&a=1', x?a=1&sslpassword=qw",
+            "'postgresql:///x?password=***&a=1', x?a=1&sslpassword=***",
+        ),
         ("http://h:80/ http://h/ x:y@z", "http://h:80/ http://h/ x:y@z"),
         ("postgresql://user:password@localhost/x", "postgresql://user:password@localhost/x"),
     ],

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import sys
 import threading
+import types
 import typing as t
 
 from ..errors import AppNotLoaded, FlaskPostgresError
@@ -49,7 +52,7 @@ def load(script_info: ScriptInfo, *, on_connect: OnConnect | None = None) -> Loa
                 return Loaded(error=error)
             raise
         except (Exception, SystemExit) as error:
-            return Loaded(error=_not_loaded(error))
+            return Loaded(error=_not_loaded(error, root=_folder(script_info)))
 
 
 @contextlib.contextmanager
@@ -118,7 +121,18 @@ def _address(driver: str, cparams: t.Mapping[str, t.Any]) -> PostgresUri | None:
         return None
 
 
-def _not_loaded(error: BaseException) -> AppNotLoaded:
+def _folder(script_info: ScriptInfo) -> str | None:
+    """Return the folder of the app's package, which may be installed among the libraries."""
+    create_app = script_info.create_app
+    name = (
+        create_app.__module__ if isinstance(create_app, types.FunctionType) else script_info.app_import_path
+    )
+    package = sys.modules.get((name or "").partition(":")[0].partition(".")[0])
+    file = getattr(package, "__file__", None)
+    return os.path.dirname(file) if file else None
+
+
+def _not_loaded(error: BaseException, *, root: str | None) -> AppNotLoaded:
     from flask.cli import NoAppException
 
     if isinstance(error, NoAppException):
@@ -126,10 +140,13 @@ def _not_loaded(error: BaseException) -> AppNotLoaded:
         if not isinstance(error.__context__, ImportError) or "Traceback" not in error.message:
             return _chained(AppNotLoaded(" ".join(error.message.split())), error)
         error = error.__context__
-    place = faults.at(faults.where(error))
+    place = faults.at(faults.where(error, root=root))
     if faults.is_connection_failure(error):
         message = f"the app connects to its database while it is imported, and that failed{place}:"
-        hint = "Put what needs the database into a function, with @init_db_callback for making tables."
+        hint = (
+            "A missing database is made by: flask psql setup. Better put what needs one into a function,"
+            " with @init_db_callback for making tables."
+        )
         return _chained(AppNotLoaded(f"{message} {faults.describe(error)}", hint=hint), error)
     message = f"the app could not be loaded: {faults.describe(error)}{place}"
     return _chained(AppNotLoaded(message, hint=_driver_hint(error)), error)

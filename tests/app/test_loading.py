@@ -64,6 +64,15 @@ def test_a_failure_in_a_module_of_the_app(write: Write) -> None:
     assert error_of() == "the app could not be loaded: ZeroDivisionError: division by zero (helper.py:2)"
 
 
+def test_a_failure_in_an_app_that_is_installed(
+    write: Write, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some apps are installed from a wheel, among the libraries, and are the user's own all the same."""
+    write({"site-packages/shop/__init__.py": "", "site-packages/shop/wsgi.py": "x = 1\n1 / 0\n"})
+    monkeypatch.syspath_prepend(str(folder / "site-packages"))
+    assert error_of("shop.wsgi").endswith("by zero (site-packages/shop/wsgi.py:2)")
+
+
 def test_a_missing_driver_says_what_to_install(write: Write) -> None:
     raising = "raise ModuleNotFoundError(\"No module named 'psycopg2'\", name='psycopg2')\n"
     write({"app.py": raising})
