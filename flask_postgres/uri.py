@@ -21,9 +21,10 @@ from .hosts import check_hosts, hosts_of, port_number, with_readable_hosts
 NAME_BYTES = 63
 """The longest name PostgreSQL keeps: NAMEDATALEN - 1. It truncates longer ones without an error."""
 
-_SECRET_KEYS = ("password", "sslpassword")
 _SCHEME = re.compile(r"^\s*([A-Za-z][\w+.-]*)://")
-_SECRET_IN_QUERY = re.compile(r"((?:^|[?&])(?:ssl)?password=)[^&]*")
+_SECRET_KEY = "password"
+"""How the names of those keys end that hold a secret: ``password``, ``sslpassword``."""
+_SECRET_IN_QUERY = re.compile(rf"([?&][^&=]*{_SECRET_KEY}=)[^&]*")
 _EXAMPLE = "Write it like postgresql://user:password@localhost:5432/mydb"
 
 Query = t.Mapping[str, "str | tuple[str, ...]"]
@@ -115,7 +116,8 @@ class PostgresUri:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret in the URI, as it is and percent-encoded."""
-        raw = [self.password, *(_text(self.query.get(key)) for key in _SECRET_KEYS)]
+        query = (_text(value) for key, value in self.query.items() if key.endswith(_SECRET_KEY))
+        raw = [self.password, *query]
         found = [secret for secret in raw if secret]
         return tuple(dict.fromkeys(text for s in found for text in (s, quote(s, safe=""), quote_plus(s))))
 

@@ -10,6 +10,7 @@ import signal
 import tempfile
 import typing as t
 
+import hypothesis
 import pytest
 
 from flask_postgres import PostgresUri
@@ -18,6 +19,12 @@ from .project import Project, clean_environment
 from .servers import PASSWORD, ProductServer, Server
 
 _numbers = itertools.count()
+
+# No database: the folder of the tests may not be writable. No deadline: the machine may be busy.
+# The same examples in every run, so that one commit passes or fails; --hypothesis-profile=explore has others.
+hypothesis.settings.register_profile("explore", database=None, deadline=None)
+hypothesis.settings.register_profile("same", hypothesis.settings.get_profile("explore"), derandomize=True)
+hypothesis.settings.load_profile("same")
 
 
 def pytest_configure() -> None:

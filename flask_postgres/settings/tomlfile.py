@@ -108,8 +108,9 @@ def _read_named(path: Path, *, named_by: str) -> Located:
     try:
         table = _table_of(path, _parsed(path))
     except FileNotFoundError:
-        missing = FileStatus(path=path, status=NOT_FOUND)
-        return Located(path=path, fault=f"{named_by}: there is no file {masked(str(path))}", files=(missing,))
+        shown = masked(str(path))  # somebody may have put a URI there
+        missing = FileStatus(path=Path(shown), status=NOT_FOUND)
+        return Located(path=path, fault=f"{named_by}: there is no file {shown}", files=(missing,))
     except Unreadable as error:
         return _failed(path, str(error))
     if table is None:

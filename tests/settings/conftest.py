@@ -2,12 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hypothesis
 import pytest
-
-# No database: the folder of the tests may not be writable. No deadline: the machine may be busy.
-hypothesis.settings.register_profile("flask-postgres", database=None, deadline=None)
-hypothesis.settings.load_profile("flask-postgres")
 
 
 @pytest.fixture
