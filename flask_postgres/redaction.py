@@ -47,7 +47,7 @@ class Redactor:
 # SQLAlchemy reads up to the first @; who forgot to encode another one meant it too. "password" is what our
 # own hints write there.
 _IN_URI = re.compile(rf"(//[^\s:/@]*:)(?!{re.escape(MASK)}@|password@)[^\s@]+@(?:[^\s/@]*@)*")
-_IN_QUERY = re.compile(r"""([?&][^\s&=]*password=)[^\s&"'#]+""")
+_IN_QUERY = re.compile(r"""([?&][^\s&]*?password(?:=|%3D))[^\s&"'#]+""")
 
 
 @functools.lru_cache(maxsize=256)

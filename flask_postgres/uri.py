@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing as t
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -22,9 +22,8 @@ NAME_BYTES = 63
 """The longest name PostgreSQL keeps: NAMEDATALEN - 1. It truncates longer ones without an error."""
 
 _SCHEME = re.compile(r"^\s*([A-Za-z][\w+.-]*)://")
-_SECRET_KEY = "password"
-"""How the names of those keys end that hold a secret: ``password``, ``sslpassword``."""
-_SECRET_IN_QUERY = re.compile(rf"([?&][^&=]*{_SECRET_KEY}=)[^&]*")
+_SECRET_IN_QUERY = re.compile(r"([?&][^&]*?password(?:=|%3D))([^&]*)")
+"""Also in the value of another key, where somebody wrote a second ``?``."""
 _EXAMPLE = "Write it like postgresql://user:password@localhost:5432/mydb"
 
 Query = t.Mapping[str, "str | tuple[str, ...]"]
@@ -116,8 +115,8 @@ class PostgresUri:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret in the URI, as it is and percent-encoded."""
-        query = (_text(value) for key, value in self.query.items() if key.endswith(_SECRET_KEY))
-        raw = [self.password, *query]
+        query = _SECRET_IN_QUERY.finditer(self.url.render_as_string())
+        raw = [self.password, *(unquote_plus(match[2]) for match in query)]
         found = [secret for secret in raw if secret]
         return tuple(dict.fromkeys(text for s in found for text in (s, quote(s, safe=""), quote_plus(s))))
 

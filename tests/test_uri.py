@@ -41,6 +41,16 @@ def test_forms(value: str) -> None:
     assert hash(PostgresUri(value)) == hash(PostgresUri(FULL))
 
 
+@pytest.mark.parametrize(
+    "query", ["??password=p%40w", "?sslmode=require?password=p%40w", "?a=1&b?password=p@w"]
+)
+def test_text_masks_a_password_behind_a_second_question_mark(query: str) -> None:
+    uri = PostgresUri(f"postgresql://localhost/x{query}")
+    assert "p%40w" not in str(uri)
+    assert "p@w" not in str(uri)
+    assert "p@w" in uri.secrets
+
+
 def test_text_masks_the_password() -> None:
     uri = PostgresUri(FULL + "&password=other&sslpassword=third")
     for text in (str(uri), repr(uri), f"{uri}", uri.render(), f"{uri!r}"):
