@@ -22,8 +22,8 @@ NAME_BYTES = 63
 """The longest name PostgreSQL keeps: NAMEDATALEN - 1. It truncates longer ones without an error."""
 
 _SCHEME = re.compile(r"^\s*([A-Za-z][\w+.-]*)://")
-_SECRET_IN_QUERY = re.compile(r"([?&][^&]*?password(?:=|%3D))([^&]*)")
-"""Also in the value of another key, where somebody wrote a second ``?``."""
+_SECRET_IN_QUERY = re.compile(r"((?:[?&]|%3F)[^&]*?password(?:=|%3D))([^&/:@]*)")
+"""Also in another value, where somebody wrote a second ``?``."""
 _EXAMPLE = "Write it like postgresql://user:password@localhost:5432/mydb"
 
 Query = t.Mapping[str, "str | tuple[str, ...]"]
