@@ -77,6 +77,27 @@ except SystemExit as ended:
     assert loaded_after(project, code) <= allowed
 
 
+@pytest.mark.parametrize("flags", [["--server", "external"], []], ids=["external", "no wheel"])
+def test_who_has_no_embedded_server_does_not_load_it(project: Project, flags: list[str]) -> None:
+    project.write({"app.py": "from flask import Flask\napp = Flask(__name__)\n"})
+    words = ["create", "--uri", "postgresql://127.0.0.1:1/x", *flags]
+    code = f"""
+import sys
+from flask.cli import ScriptInfo
+from flask_postgres.cli import cli
+from flask_postgres.embedded import wheels
+if not {flags!r}:
+    wheels.WHEELS = ()
+try:
+    cli.main({words!r}, 'flask psql', obj=ScriptInfo(app_import_path='app.py'))
+except SystemExit as ended:
+    assert ended.code == 1
+assert 'flask_postgres.plans.perform' in sys.modules
+assert 'flask_postgres.embedded.service' not in sys.modules
+"""
+    loaded_after(project, code)
+
+
 def test_nothing_is_read_at_import(project: Project) -> None:
     """Neither a broken file nor a broken variable can break an import, or any other command."""
     project.write({"flask_postgres.toml": "= broken"})

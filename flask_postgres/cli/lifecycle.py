@@ -82,11 +82,16 @@ def ensure_server(
     invocation: Invocation, settings: Settings, uri: PostgresUri, *, start: bool
 ) -> ServerInfo | None:
     """Start the embedded server, if it is the one to serve this URI; return it if it does."""
+    from ..embedded import wheels
+
+    if not wheels.wanted(settings.server, settings.server_bin_dir):
+        return None
+
     from ..embedded import service
 
     return service.ensure(
         uri,
-        mode=t.cast("t.Any", settings.server),
+        mode=settings.server,
         data_dir=settings.server_data_dir,
         bin_dir=settings.server_bin_dir,
         reporter=invocation.reporter,

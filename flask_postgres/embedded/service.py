@@ -7,11 +7,12 @@ from pathlib import Path
 
 from ..errors import EmbeddedServerError
 from ..uri import PostgresUri
-from . import binaries, cluster, connection, launch, location, locking, place, process, system
+from . import cluster, connection, launch, location, locking, place, process, system, wheels
 from . import target as targets
 from .binaries import psql_path
 from .info import ServerInfo
 from .place import Place
+from .wheels import Mode
 
 if t.TYPE_CHECKING:
     from ..reporting import Reporter
@@ -28,8 +29,6 @@ __all__ = [
     "stop",
     "superuser_uri",
 ]
-
-Mode = t.Literal["auto", "embedded", "external"]
 
 
 def ensure(
@@ -52,9 +51,9 @@ def ensure(
     :returns: None if the address is somebody else's business, or nothing runs and nothing may be started.
     :raises EmbeddedServerError: if the server should be there and cannot be.
     """
-    if mode == "external":
+    if not wheels.wanted(mode, bin_dir):
         return None
-    where = _place_or_none(uri, mode=mode, data_dir=data_dir, bin_dir=bin_dir)
+    where = _place_or_none(uri, mode=mode, data_dir=data_dir)
     if where is None:
         return None
     try:
@@ -188,14 +187,10 @@ def superuser_uri(info: ServerInfo, dbname: str = "postgres") -> PostgresUri:
     return PostgresUri.build(dbname=dbname, **connection.superuser_parameters(info.data_dir, running))
 
 
-def _place_or_none(
-    uri: PostgresUri, *, mode: Mode, data_dir: Path | None, bin_dir: Path | None
-) -> Place | None:
+def _place_or_none(uri: PostgresUri, *, mode: Mode, data_dir: Path | None) -> Place | None:
     """Return the place of a URI; in ``auto``, None where that is somebody else's business."""
     if mode == "embedded":
         return place.find(uri, data_dir=data_dir)
-    if bin_dir is None and not binaries.wheel_installed():
-        return None  # system binaries alone never start by themselves
     try:
         return place.find(uri, data_dir=data_dir)
     except targets.NoHost:

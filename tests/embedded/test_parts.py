@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flask_postgres import EmbeddedServerError, PostgresUri
-from flask_postgres.embedded import binaries, config, locking, service, system, target
+from flask_postgres.embedded import binaries, config, locking, service, system, target, wheels
 from flask_postgres.embedded.binaries import Folder
 
 from .conftest import Recorder, Site
@@ -114,7 +114,7 @@ def programs(folder: Path, version: str = "17.3", *, runs: bool = True) -> Path:
 
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binaries, "WHEELS", ())
+    monkeypatch.setattr(wheels, "WHEELS", ())
     monkeypatch.setattr(binaries, "SYSTEM_FOLDERS", ())
     monkeypatch.setenv("PATH", "/nowhere")
 
