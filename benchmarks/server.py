@@ -63,7 +63,7 @@ class Server:
         return bool(self.execute(f"SELECT FROM pg_database WHERE datname = '{dbname}'"))
 
     def drop(self, dbname: str) -> None:
-        self.execute(f"DROP DATABASE IF EXISTS {dbname} WITH (FORCE)")
+        self.execute(f"DROP DATABASE IF EXISTS {dbname}")
 
     def _psql(self, *arguments: str) -> None:
         where = ("--uri", f"{self.address()}/postgres", "--server-data-dir", str(self._folder / "data"))

@@ -8,7 +8,7 @@ import typing as t
 from sqlalchemy.schema import ExecutableDDLElement
 
 from ..errors import DatabaseMissing, FlaskPostgresError, PermissionDenied, Refused
-from ..postgres import ddl, marks
+from ..postgres import ddl, dropping, marks
 from ..postgres.facts import Database, Facts
 from ..postgres.marks import State
 from . import checks
@@ -223,7 +223,7 @@ class PutBack(Step):
 
     def _drop_spare(self, run: Run) -> None:
         try:
-            run.admin.run(ddl.DropDatabase(self._spare, force=True), doing=f'drop "{self._spare}"')
+            dropping.drop(run.admin, self._spare, force=True, doing=f'drop "{self._spare}"')
         except FlaskPostgresError as error:
             run.reporter.note(f"{error.message} It is left; remove it with: flask psql recover")
 

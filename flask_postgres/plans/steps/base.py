@@ -8,7 +8,7 @@ import typing as t
 from sqlalchemy.schema import ExecutableDDLElement
 
 from ...errors import FlaskPostgresError, LostRace
-from ...postgres import ddl, marks
+from ...postgres import dropping, marks
 from ...postgres.admin import Session
 from ...postgres.facts import Facts
 from ...postgres.marks import Mark, State
@@ -117,7 +117,7 @@ def refuse_protected(found: Found, name: str) -> None:
 
 def drop(admin: Session, name: str) -> None:
     """Drop a database of ours with whatever sessions it has, if it is there."""
-    admin.run(ddl.DropDatabase(name, force=True, if_exists=True), doing=f'drop "{name}"')
+    dropping.drop(admin, name, force=True, if_exists=True, doing=f'drop "{name}"')
 
 
 def lost_race(name: str) -> LostRace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ...postgres import ddl
+from ...postgres import ddl, dropping
 from ...postgres.facts import Database, Facts
 from .. import checks
 from .base import Faults, Statements, Step, look_up, lost_race, refuse_protected
@@ -43,7 +43,7 @@ class RemoveLeftover(Step):
             return
         if (found.oid, found.mark) != (self.database.oid, self.database.mark):
             raise lost_race(name)
-        run.admin.run(*self.statements(), doing=self.describe())
+        dropping.drop(run.admin, name, force=True, doing=self.describe())
         run.reporter.note(f'removed "{name}", which an interrupted command had left unfinished')
 
 
@@ -80,7 +80,7 @@ class DropDatabase(Step):
             raise lost_race(name)
         refuse_protected(found, name)
         with run.reporter.progress(f'dropping database "{name}"'):
-            run.admin.run(*self.statements(), doing=self.describe())
+            dropping.drop(run.admin, name, force=self.force, doing=self.describe())
         run.reporter.outcome(f'database "{name}" was deleted')
 
     def remains(self, *, done: bool) -> str | None:
