@@ -49,7 +49,7 @@ def vacuumed(server: Server, database: PostgresUri) -> t.Iterator[str]:
 
 def test_an_autovacuum_worker(server: Server, admin: Session, database: PostgresUri, vacuumed: str) -> None:
     """FORCE refuses it to all but superusers, for it has no role."""
-    with pytest.raises(PermissionDenied, match="terminate process"):
+    with pytest.raises(PermissionDenied, match="process is being terminated"):
         admin.run(ddl.DropDatabase(vacuumed, force=True), doing="see that it is refused")
     with psycopg.connect(database.with_driver(None).render(hide_password=False)):
         drop(admin, vacuumed, doing="drop it", force=True)
