@@ -7,6 +7,7 @@ JSON in for each child, two out: its process id, and its exit code (negative: th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -78,8 +79,10 @@ class Nursery:
     def _end_forgotten(self) -> None:
         """End the command of a test that has failed in the middle."""
         if self._child is not None and not self._child.finished:
-            os.kill(self._child.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and only its answer was not heard
+                os.kill(self._child.pid, signal.SIGKILL)
             self._hear()
+            self._child = None
 
     def stop(self) -> None:
         self._end_forgotten()

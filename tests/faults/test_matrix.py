@@ -73,8 +73,12 @@ def _within(world: World, cell: Cell, child: Child) -> None:
     """Let it happen in the middle of a statement."""
     with world.kept_in_the_middle(cell.sends, _names(world)):
         child.go_on()
-        wait_until(lambda: world.backend() is not None, what=f"the middle of {ddl.sql_text(cell.sends)}")
-        backend = world.backend()
+        backends: list[int | None] = []
+        wait_until(
+            lambda: backends.append(world.backend()) or backends[-1] is not None,  # type: ignore[func-returns-value]
+            what=f"the middle of {ddl.sql_text(cell.sends)}",
+        )
+        backend = backends[-1]
         assert backend is not None
         if cell.cause == "cut":
             world.cluster.execute("SELECT pg_terminate_backend(%s)", backend)

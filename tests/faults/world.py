@@ -129,13 +129,18 @@ class World:
             with self._checkpointer_asleep():
                 yield
             return
-        name = "template1" if isinstance(statement, ddl.CreateDatabase) else names[statement.name]  # type: ignore[attr-defined]
+        if isinstance(statement, ddl.CommentOnDatabase):
+            # Its own transaction may have renamed the database before, and then holds the lock on that.
+            blocking = sql.SQL("LOCK TABLE pg_catalog.pg_shdescription IN SHARE MODE")
+        else:
+            name = "template1" if isinstance(statement, ddl.CreateDatabase) else names[statement.name]  # type: ignore[attr-defined]
+            blocking = sql.SQL("COMMENT ON DATABASE {} IS 'locked'").format(sql.Identifier(name))
         with (
             contextlib.suppress(psycopg.OperationalError),
             self.cluster.connect() as connection,
         ):  # the server stops
             connection.execute("BEGIN")
-            connection.execute(sql.SQL("COMMENT ON DATABASE {} IS 'locked'").format(sql.Identifier(name)))
+            connection.execute(blocking)
             yield
             connection.execute("ROLLBACK")
 
