@@ -99,8 +99,8 @@ def test_a_protected_database(server: Server, database: PostgresUri, dbname: str
 def test_sessions(database: PostgresUri, driver: str) -> None:
     import psycopg
 
-    with psycopg.connect(database.render(hide_password=False), application_name="Ann"):
-        with pytest.raises(fp.DatabaseInUse, match='"Ann" as app_dev'):
+    with psycopg.connect(database.render(hide_password=False), application_name="psql elsewhere"):
+        with pytest.raises(fp.DatabaseInUse, match='"psql elsewhere" as app_dev'):
             drop_db(database.with_driver(driver))
         assert drop_db(database.with_driver(driver), force_disconnect=True)
 

@@ -46,10 +46,10 @@ def test_template(project: Project, server: Server, dbname: str) -> None:
 @pytest.mark.usefixtures("database")
 def test_a_template_with_sessions(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(f"{dbname}_copy"))
-    with server.connect(dbname, application_name="psql of Ann"):
+    with server.connect(dbname, application_name="psql elsewhere"):
         message = error(project.here("create", "--template", dbname))
     assert f'the template "{dbname}" has open sessions' in message
-    assert "psql of Ann" in message
+    assert "psql elsewhere" in message
 
 
 @pytest.mark.parametrize(

@@ -71,11 +71,11 @@ def test_a_role_that_does_not_own(project: Project, server: Server, dbname: str)
 def test_a_busy_database(project: Project, server: Server, dbname: str, driver: str) -> None:
     project.app(server.uri(dbname, driver))
     before = oid(server, dbname)
-    with server.connect(dbname, application_name="psql of Ann") as session:
+    with server.connect(dbname, application_name="psql elsewhere") as session:
         pid = session.info.backend_pid
         for command in ("reset", "drop"):
             assert error(project.here(command, "--force")) == (
-                f'database "{dbname}" has 1 open session: pid {pid} "psql of Ann" as postgres.'
+                f'database "{dbname}" has 1 open session: pid {pid} "psql elsewhere" as postgres.'
                 " Close them, or end them with --force-disconnect."
             )
         assert session.execute("SELECT 1").fetchone() == (1,)

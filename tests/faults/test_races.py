@@ -89,11 +89,11 @@ def test_a_session_that_comes_back_again_and_again(world: World, command: tuple[
 def test_without_the_flag_it_is_refused(world: World) -> None:
     world.app()
     old = world.old_database()
-    with world.cluster.connect(world.dbname, application_name="psql of Ann") as session:
+    with world.cluster.connect(world.dbname, application_name="psql elsewhere") as session:
         for command in ("reset", "drop"):
             result = world.run(command, "-f")
             assert result.code == 1
-            assert '"psql of Ann" as postgres' in result.err
+            assert '"psql elsewhere" as postgres' in result.err
             assert "--force-disconnect" in result.err
         assert session.execute("SELECT name FROM pet").fetchall() == [("old",)]
     assert world.state() == old

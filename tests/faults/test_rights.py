@@ -87,7 +87,7 @@ def test_several_reasons_at_once(world: World) -> None:
     world.app(user="connect_only")
     old = world.old_database()
     world.sql("ALTER DATABASE {} IS_TEMPLATE true", world.dbname)
-    with world.cluster.connect(world.dbname, application_name="psql of Ann") as session:
+    with world.cluster.connect(world.dbname, application_name="psql elsewhere") as session:
         session.autocommit = False
         session.execute("INSERT INTO pet (name) VALUES ('prepared')")
         session.execute("PREPARE TRANSACTION 'one'")

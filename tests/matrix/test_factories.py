@@ -64,8 +64,8 @@ def test_a_factory_as_the_flask_command_finds_it(shop: Project, server: Server, 
     [
         ("shop", "", "nobody"),
         ("shop:create_app()", "", "nobody"),
-        ("shop:create_app('Ann')", "", "Ann"),
-        ("shop:create_app('Ann', suffix='_test')", "_test", "Ann"),
+        ("shop:create_app('demo')", "", "demo"),
+        ("shop:create_app('demo', suffix='_test')", "_test", "demo"),
     ],
 )
 def test_a_factory_with_arguments(

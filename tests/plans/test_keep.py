@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import typing as t
 
+import psycopg
 import pytest
 
 from flask_postgres.postgres import marks
@@ -345,21 +346,39 @@ def test_an_unfinished_one_that_is_in_use(world: World) -> None:  # noqa: F811
     world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
     settled(world, "nobody at work", world.nobody_at_work)
     before = world.state()
-    with world.cluster.connect(world.dbname, application_name="flask run of Ann"):
+    with world.cluster.connect(world.dbname, application_name="flask run elsewhere"):
         for command in (["setup", "--if-missing"], ["setup"], ["create"], ["reset", "-f"], ["recover"]):
             result = world.run(*command)
             assert result.code == 1, str(result)
             assert "is unfinished" in result.err
-            assert '"flask run of Ann"' in result.err
+            assert '"flask run elsewhere"' in result.err
             assert world.state() == before
     assert world.run("setup", "--if-missing").code == 0
     assert world.rows() == NEW_ROWS
 
 
+def test_an_unfinished_one_that_a_pooler_keeps_a_session_on(world: World) -> None:  # noqa: F811
+    """PgBouncer's own last words in session mode mean that nobody is there; any other words, somebody."""
+    world.app()
+    world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
+    settled(world, "nobody at work", world.nobody_at_work)
+    uri = world.cluster.uri(world.dbname).render(hide_password=False)
+    with psycopg.connect(uri, application_name="app behind a pooler", autocommit=True) as session:
+        for statement in ("SELECT 1", "BEGIN"):
+            session.execute("DISCARD ALL")
+            session.execute(statement)
+            result = world.run("setup")
+            assert (result.code, '"app behind a pooler"' in result.err) == (1, True), str(result)
+            session.execute("ROLLBACK")
+        session.execute("DISCARD ALL")
+        assert world.run("setup").code == 0
+    assert world.rows() == NEW_ROWS
+
+
 def test_an_unfinished_one_that_is_in_use_before_it_is_swapped_back(world: World) -> None:  # noqa: F811
     old = _killed(world, 3, "during")
-    with world.cluster.connect(world.dbname, application_name="flask run of Ann"):
+    with world.cluster.connect(world.dbname, application_name="flask run elsewhere"):
         result = world.run("recover")
-        assert (result.code, '"flask run of Ann"' in result.err) == (1, True), str(result)
+        assert (result.code, '"flask run elsewhere"' in result.err) == (1, True), str(result)
     assert world.run("recover").code == 0
     _check(world, old)

@@ -87,10 +87,10 @@ def test_marks_and_relatives(server: Server, database: PostgresUri, dbname: str)
 
 
 def test_sessions(server: Server, database: PostgresUri, dbname: str, driver: str) -> None:
-    with server.connect(dbname, application_name="Ann"):
+    with server.connect(dbname, application_name="psql elsewhere"):
         (other,) = target(read(database.with_driver(driver))).sessions
         assert (other.application, other.user, other.endable, other.citus) == (
-            "Ann",
+            "psql elsewhere",
             "postgres",
             False,
             False,
