@@ -17,6 +17,8 @@ from ..redaction import Redactor
 
 REDACTOR = "flask_postgres.redactor"
 VERBOSE = "flask_postgres.verbose"
+AIMED = "flask_postgres.aimed"
+"""What chose the database on the command line: a command that a message names needs it again."""
 
 
 @contextlib.contextmanager
@@ -69,6 +71,12 @@ def error_lines(error: FlaskPostgresError) -> list[str]:
     return [str(error)]
 
 
+def aimed(ctx: click.Context, text: str) -> str:
+    """Add to a message that ends with a command to run what makes that mean the same database."""
+    flag = ctx.find_root().meta.get(AIMED)
+    return f"{text.rstrip('.')} (with {flag})" if flag and ": flask psql " in text else text
+
+
 def one_line(text: str) -> str:
     """Return a message as one line that cannot steer the terminal, whatever names are in it."""
     return printable(" ".join(text.split()))
@@ -83,9 +91,9 @@ def _say(ctx: click.Context, lines: t.Sequence[str], error: BaseException) -> No
     hide = redactor(ctx)
     first, *rest = lines
     label = click.style("Error:", fg="red", bold=True)
-    click.echo(f"{label} {one_line(hide(first))}", err=True, color=colour(ctx))
+    click.echo(f"{label} {one_line(hide(aimed(ctx, first)))}", err=True, color=colour(ctx))
     for line in rest:
-        click.echo(f"  - {one_line(hide(line))}", err=True)
+        click.echo(f"  - {one_line(hide(aimed(ctx, line)))}", err=True)
     if ctx.find_root().meta.get(VERBOSE):
         click.echo(hide("".join(traceback.format_exception(error))), err=True, nl=False)
 

@@ -10,7 +10,7 @@ import typing as t
 import click
 
 from ..redaction import Redactor
-from .boundary import colour, one_line
+from .boundary import aimed, colour, one_line
 
 PROGRESS_AFTER = 0.7
 """Seconds of silence before a terminal is told what is under way."""
@@ -20,6 +20,7 @@ class Console:
     """Prints what the core tells, without any secret."""
 
     def __init__(self, ctx: click.Context, hide: Redactor, *, quiet: bool, verbose: bool) -> None:
+        self._ctx = ctx
         self._hide = hide
         self._quiet = quiet
         self._verbose = verbose
@@ -55,6 +56,6 @@ class Console:
             timer.cancel()
 
     def _line(self, message: str, **style: t.Any) -> None:
-        text = one_line(self._hide(message))
+        text = one_line(self._hide(aimed(self._ctx, message)))
         with contextlib.suppress(OSError):  # whoever reads it may be gone; the work goes on
             click.echo(click.style(text, **style), err=True, color=self._colour)

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from ..errors import AppNotLoaded, EnvironmentNotAllowed, ExtensionNotFound, FlaskPostgresError, UsageError
 from ..redaction import Redactor
 from ..settings.schema import BY_NAME
-from .boundary import VERBOSE, redactor
+from .boundary import AIMED, VERBOSE, aimed, redactor
 from .console import Console
 from .foreign import redacted
 
@@ -41,6 +41,7 @@ class Invocation:
         self.hide: Redactor = redactor(ctx)
         quiet, verbose = bool(ctx.params.get("quiet")), bool(ctx.params.get("verbose"))
         ctx.find_root().meta[VERBOSE] = verbose
+        ctx.find_root().meta[AIMED] = self._aimed()
         self.reporter: Console = Console(ctx, self.hide, quiet=quiet, verbose=verbose)
         self._on_connect = on_connect
         self._cwd = _working_directory()
@@ -53,6 +54,10 @@ class Invocation:
     def echo_data(self, text: str) -> None:
         """Print data on stdout, without secrets."""
         self.reporter.data(text)
+
+    def aim(self, text: str) -> str:
+        """Make a command in a text mean the database that this command is about."""
+        return aimed(self.ctx, text)
 
     @functools.cached_property
     def loaded(self) -> Loaded:
@@ -178,6 +183,11 @@ class Invocation:
         :raises AppError: if not.
         """
         _ = self.app
+
+    def _aimed(self) -> str | None:
+        if "target_database_uri" in self._typed():
+            return "the same --uri"
+        return "its --bind-key" if self.several else None
 
     def _typed(self) -> dict[str, t.Any]:
         """Return the settings whose flags the user has typed, not a flag's default."""

@@ -75,11 +75,14 @@ class Report:
         }
         return json.dumps(_each_text(document, hide), indent=2)
 
-    def as_text(self) -> str:
-        """Return the report as a table."""
-        rows = list(self._rows())
+    def as_text(self, aim: t.Callable[[str], str]) -> str:
+        """Return the report as a table.
+
+        :param aim: makes a command in a text mean the same database.
+        """
+        rows = [(name, printable(aim(value))) for name, value in self._rows()]
         width = max(len(name) for name, _ in rows) + 2
-        return "\n".join(f"{name + ':' if name else '':<{width}}{printable(value)}" for name, value in rows)
+        return "\n".join(f"{name + ':' if name else '':<{width}}{value}" for name, value in rows)
 
     def _server_json(self) -> Json:
         status = self.status

@@ -223,7 +223,7 @@ def _check_may_start(where: Place, *, mode: Mode, reporter: Reporter) -> None:
 def _not_running(info: ServerInfo) -> EmbeddedServerError:
     return EmbeddedServerError(
         f"The embedded server on {info.host}, port {info.port} is not running.",
-        hint="Run flask psql server start.",
+        hint="Run: flask psql server start",
     )
 
 

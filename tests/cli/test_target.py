@@ -149,3 +149,25 @@ def test_several_hosts_with_one_port(project: Project, server: Server, dbname: s
     for arguments in (["setup"], ["drop", "-f"]):
         result = project.here(*arguments, "--uri", uri, env={"FLASK_POSTGRES_SERVER": "external"})
         assert result.code == 0, str(result)
+
+
+def test_a_remedy_means_the_database_that_the_command_was_about(
+    seeded: Project, server: Server, other: str
+) -> None:
+    """Copied without its --uri it would lift the protection of the app's own database."""
+    uri = full(server.uri(other))
+    assert error(seeded.here("init", "--uri", uri)).endswith("flask psql setup (with the same --uri)")
+    assert seeded.here("create", "--protect", "--uri", uri).code == 0
+    assert error(seeded.here("drop", "-f", "--uri", uri)).endswith("psql unprotect (with the same --uri)")
+    mark = f'[flask-postgres:blocked {{"of": "{other}", "token": "0badcafe"}}]'
+    server.execute(f"COMMENT ON DATABASE \"{other}\" IS '{mark}'")
+    assert ": flask psql recover (with the same --uri)" in seeded.here("status", "--uri", uri).out
+    assert seeded.here("protect").code == 0
+    assert error(seeded.here("drop", "-f")).endswith(": flask psql unprotect")
+
+
+def test_no_other_message_is_given_the_uri(seeded: Project, server: Server, other: str) -> None:
+    env = {"FLASK_POSTGRES_CLI_DISALLOWED_ENVS": "ci", "FLASK_POSTGRES_ENV": "ci"}
+    message = error(seeded.here("reset", "-f", "--uri", full(server.uri(other)), env=env))
+    assert message.startswith("flask psql reset is not allowed")
+    assert "with the same" not in message

@@ -288,3 +288,7 @@ def test_a_dry_run_shows_every_plan(shop: Project, server: Server, names: Names)
         assert f'setup of database "{name}" on 127.0.0.1:{server.port}\n' in result.out
     assert "create_all, 3 tables" in result.out
     assert not any(present(server, names))
+
+
+def test_a_remedy_means_the_bind_that_the_command_was_about(shop: Project) -> None:
+    assert error(shop.here("init", "--bind-key", "logs")).endswith("flask psql setup (with its --bind-key)")
