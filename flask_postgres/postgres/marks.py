@@ -39,12 +39,14 @@ class Mark:
     :param of: the name that the database has, had or is to have.
     :param token: names the command that made the mark.
     :param allowed: whether connections were allowed before the command closed the database.
+    :param superseded: whether another database has taken its place for good.
     """
 
     state: State
     of: str | None = None
     token: str | None = None
     allowed: bool = True
+    superseded: bool = False
 
     def under(self, comment: str | None) -> str:
         """Return the comment with this mark below it."""
@@ -55,21 +57,29 @@ class Mark:
             values["token"] = self.token
         if not self.allowed:
             values["allowed"] = False
+        if self.superseded:
+            values["superseded"] = True
         line = f"[flask-postgres:{self.state.value} {json.dumps(values, ensure_ascii=False)}]"
         return f"{comment}\n{line}" if comment else line
 
 
 def split(comment: str | None) -> tuple[str | None, Mark | None]:
-    """Part a database's comment into what others wrote and our mark."""
-    found = _LINE.search(comment or "")
-    if comment is None or found is None:
+    """Part a database's comment into what others wrote and our mark.
+
+    Only a last line gives leave to drop anything, not one that somebody quotes. Protection fails closed:
+    it counts on any line, and what cannot be read, such as the mark of a later version, counts as it.
+    """
+    if comment is None or _OPENING not in comment:
         return comment, None
-    try:
-        values = json.loads(found["values"])
-        mark = Mark(State(found["state"]), values.get("of"), values.get("token"), values.get("allowed", True))
-    except (ValueError, AttributeError):
-        return comment, None  # not written by us: somebody else's words
-    return comment[: found.start()] or None, mark
+    lines = comment.split("\n")
+    read = [_read(line) for line in lines]
+    for mark in read:
+        if mark is not None and mark.state is State.PROTECTED:
+            others = (
+                line for line, its in zip(lines, read, strict=True) if its is None or its.state != mark.state
+            )
+            return "\n".join(others) or None, mark
+    return (comment, None) if read[-1] is None else ("\n".join(lines[:-1]) or None, read[-1])
 
 
 def new_token() -> str:
@@ -107,9 +117,26 @@ def may_be_of(name: str, dbname: str) -> bool:
     return found is not None and name[: found.start()] == _cut(dbname)
 
 
-_LINE = re.compile(r"(?:\A|\n)\[flask-postgres:(?P<state>[a-z]+) (?P<values>\{.*\})\]\Z")
+_OPENING = "[flask-postgres:"
+_LINE = re.compile(r"\[flask-postgres:(?P<state>[a-z]+) (?P<values>\{.*\})\]")
 _OURS = re.compile(r"~(?:new|old)~[0-9a-f]{8}\Z")
 _SUFFIX_BYTES = len("~new~") + 8
+
+
+def _read(line: str) -> Mark | None:
+    """Return the mark on a line; None when there is none."""
+    text = line.strip()
+    if not text.startswith(_OPENING):
+        return None
+    try:
+        found = _LINE.fullmatch(text)
+        values = json.loads(found["values"]) if found else {}
+        mark = Mark(State(found["state"] if found else ""), **values)
+    except (ValueError, TypeError, RecursionError):
+        return Mark(State.PROTECTED)
+    texts, flags = (mark.of, mark.token), (mark.allowed, mark.superseded)
+    sound = all(value is None or isinstance(value, str) for value in texts) and {*map(type, flags)} == {bool}
+    return mark if sound else Mark(State.PROTECTED)
 
 
 def _name(dbname: str, kind: str, token: str) -> str:

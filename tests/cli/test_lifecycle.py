@@ -158,6 +158,9 @@ def test_protection(project: Project, server: Server, dbname: str) -> None:
     ):
         assert f'database "{dbname}" is protected' in error(project.here(*arguments))
     assert oid(server, dbname) == before
+    comment = "[flask-postgres:protected {}]\nthe shop of Berlin "
+    server.execute(f"COMMENT ON DATABASE \"{dbname}\" IS '{comment}'")
+    assert f'database "{dbname}" is protected' in error(project.here("drop", "-f")), "on whatever line"
     assert project.here("setup").code == 0  # initializing again takes nothing away
     assert "nobody answered" in error(project.here("unprotect"))
     result = project.here("unprotect", input=f"{dbname}\n")

@@ -13,7 +13,12 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
     lambda text: len(text.encode()) <= 63
 )
 MARKS = st.builds(
-    Mark, st.sampled_from(State), st.none() | NAMES, st.none() | st.just("0badcafe"), st.booleans()
+    Mark,
+    st.sampled_from(State),
+    st.none() | NAMES,
+    st.none() | st.just("0badcafe"),
+    st.booleans(),
+    st.booleans(),
 )
 
 
@@ -32,16 +37,37 @@ def test_what_others_wrote_is_theirs(comment: str) -> None:
     [
         None,
         "",
-        "[flask-postgres:protected]",
-        "[flask-postgres:protected {}] and more",
         "before [flask-postgres:protected {}]",
-        "[flask-postgres:unknown {}]",
-        "[flask-postgres:protected {broken}]",
-        "[flask-postgres:protected {}]\n",
+        '[flask-postgres:unfinished {"of": "shop", "token": "0badcafe"}]\nas it says',
+        '[flask-postgres:unfinished {"of": "shop", "token": "0badcafe"}]\n',
     ],
 )
 def test_no_mark(comment: str | None) -> None:
+    """Nobody may drop a database because its comment quotes a mark."""
     assert marks.split(comment) == (comment, None)
+
+
+@pytest.mark.parametrize(
+    ("comment", "others"),
+    [
+        ("mine\n[flask-postgres:protected {}]\nadded by hand", "mine\nadded by hand"),
+        ("[flask-postgres:protected {}]\n", None),
+        ("mine\r\n  [flask-postgres:protected {}] \r\n", "mine\r\n"),
+        ("[flask-postgres:protected]", None),
+        ("[flask-postgres:protected {}] and more", None),
+        ("[flask-postgres:protected {broken}]", None),
+        ('[flask-postgres:frozen {"of": "shop"}]', None),
+        ('[flask-postgres:unfinished {"of": "shop", "token": ["0badcafe"]}]', None),
+        ('[flask-postgres:aside {"allowed": 0}]', None),
+        ('[flask-postgres:aside {"state": "protected"}]', None),
+        ('[flask-postgres:aside {"since": 2030}]', None),
+    ],
+)
+def test_protection_fails_closed(comment: str, others: str | None) -> None:
+    """On whatever line it stands, and by whatever version, or hand, it was written."""
+    rest, mark = marks.split(comment)
+    assert mark is not None
+    assert (rest, mark.state) == (others, State.PROTECTED)
 
 
 def test_how_it_reads() -> None:
