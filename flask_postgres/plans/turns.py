@@ -117,8 +117,8 @@ def _holder(session: Session, connector: Connector, held: t.Sequence[Session]) -
     rows = session.rows(_HOLDER, space=_signed(APPLICATION), key=_signed(connector.uri.dbname))
     if not rows:
         return "another command has just had it"
-    pid, user, address = rows[0]
-    if pid in [one.value(_PID) for one in held]:
+    pid, since, user, address = rows[0]
+    if (pid, since) in [tuple(one.rows(_SELF)[0]) for one in held]:
         message = f'two binds lead to one database, "{connector.uri.dbname}", by different addresses.'
         raise UsageError(message, hint="Write the same host and port in both URIs.")
     where = f" from {address}" if address else ""
@@ -133,10 +133,17 @@ def _signed(text: str) -> int:
 
 _PID = "SELECT pg_catalog.pg_backend_pid()"
 
+_SELF = """
+SELECT a.pid, CAST(a.backend_start AS text) FROM pg_catalog.pg_stat_activity a
+WHERE a.pid = pg_catalog.pg_backend_pid()
+"""
+"""Servers in containers give the same process ids; together with the time they tell one from another."""
+
 _HOLDER = """
-SELECT a.pid, a.usename, host(a.client_addr) FROM pg_catalog.pg_locks l
+SELECT a.pid, CAST(a.backend_start AS text), a.usename, host(a.client_addr) FROM pg_catalog.pg_locks l
 JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted
+  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
   AND l.classid = CAST(CAST(:space AS bigint) & 4294967295 AS oid)
   AND l.objid = CAST(CAST(:key AS bigint) & 4294967295 AS oid)
 """

@@ -20,9 +20,7 @@ class Capabilities:
     :param version: as ``server_version_num`` gives it, such as 180001; 0 when it is not told.
     :param rename: whether a database can be renamed with all that is in it.
     :param force: whether ``DROP DATABASE … WITH (FORCE)`` is understood.
-    :param advisory_locks: whether session-level advisory locks hold across sessions.
     :param templates: whether ``CREATE DATABASE … TEMPLATE`` takes another than the default.
-    :param shared_comments: whether ``COMMENT ON DATABASE`` can be read from every database.
     :param transactional_ddl: whether several ``ALTER DATABASE`` are undone together.
     :param reason: why something of it is lacking, for the user.
     """
@@ -31,16 +29,14 @@ class Capabilities:
     version: int = 0
     rename: bool = True
     force: bool = True
-    advisory_locks: bool = True
     templates: bool = True
-    shared_comments: bool = True
     transactional_ddl: bool = True
     reason: str | None = None
 
     @property
     def swap(self) -> bool:
         """Whether reset can put a new database in the place of the old one, all or nothing."""
-        return self.rename and self.transactional_ddl and self.shared_comments
+        return self.rename and self.transactional_ddl
 
     @property
     def supported(self) -> bool:
@@ -61,7 +57,6 @@ def from_answers(version_text: str, version_num: int, *, citus_nodes: int | None
             product=_named(version_text, "CockroachDB"),
             version=version_num,
             force=False,
-            advisory_locks=False,
             templates=False,
             transactional_ddl=False,
             reason="CockroachDB has no advisory locks, no FORCE, and no renaming in a transaction",
@@ -70,7 +65,6 @@ def from_answers(version_text: str, version_num: int, *, citus_nodes: int | None
         return Capabilities(
             product="YugabyteDB",
             version=version_num,
-            advisory_locks=False,
             force=False,
             templates=False,
             transactional_ddl=False,
