@@ -61,8 +61,8 @@ def creating(facts: Facts, clauses: Clauses) -> Faults:
         yield ServerError(f'the owner "{name}" does not exist.', hint=f"Run: CREATE ROLE {quoted(name)}")
     for name in facts.unusable_roles:
         yield PermissionDenied(
-            f'the role "{facts.role.name}" is not a member of the owner "{name}".',
-            hint=f"As a superuser, run: GRANT {quoted(name)} TO {quoted(facts.role.name)}",
+            f'the role "{facts.role.name}" does not have the rights of the owner "{name}".',
+            hint=f"As a superuser, run: {granting(name, facts)}",
         )
     for name in facts.missing_tablespaces:
         yield ServerError(
@@ -159,8 +159,16 @@ def owning(database: Database, facts: Facts) -> Faults:
     if not database.owned:
         yield PermissionDenied(
             f'the role "{facts.role.name}" does not own database "{database.name}"; "{database.owner}" does.',
-            hint=f"As a superuser, run: GRANT {quoted(database.owner)} TO {quoted(facts.role.name)}",
+            hint=f"As a superuser, run: {granting(database.owner, facts)}",
         )
+
+
+def granting(owner: str, facts: Facts) -> str:
+    """Return the SQL that gives our role the rights of another, NOINHERIT or not."""
+    role = quoted(facts.role.name)
+    if facts.can.version >= 160000:
+        return f"GRANT {quoted(owner)} TO {role} WITH INHERIT TRUE, SET TRUE"
+    return f"GRANT {quoted(owner)} TO {role}; ALTER ROLE {role} INHERIT"
 
 
 def ending_sessions(database: Database, facts: Facts) -> Faults:

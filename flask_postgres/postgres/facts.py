@@ -72,8 +72,9 @@ class Database:
     :param provider: who knows its locale: ``libc``, ``icu`` or ``builtin``.
     :param locale: the locale of a provider other than libc.
     :param grants: None when nobody has changed the default privileges.
-    :param size: bytes; None when our role may not ask.
-    :param tables: how many tables it has; None when it was not asked.
+    :param may_connect: whether our role has the right to connect to it.
+    :param size: bytes; None when our role may not ask, or there is nothing.
+    :param labels: how many security labels it bears.
     :param maker_alive: whether the command that made its mark still runs.
     """
 
@@ -98,7 +99,9 @@ class Database:
     prepared: int = 0
     slots: tuple[str, ...] = ()
     subscriptions: int = 0
+    may_connect: bool = True
     size: int | None = None
+    labels: int = 0
     maker_alive: bool = False
 
     @property
@@ -141,7 +144,9 @@ class Facts:
     :param template: the template to copy; None when it does not exist.
     :param superuser_only: of the parameters that databases have, those that only a superuser may set.
     :param missing_roles: of the roles that settings name, those that the server does not know.
-    :param missing_tablespaces: likewise.
+    :param unusable_roles: those that ours cannot make databases for: it must be able to act as them, and have
+        their rights without doing so, which a role with NOINHERIT has not.
+    :param missing_tablespaces: of the tablespaces that settings name, those that the server does not know.
     :param missing_extensions: likewise, those that the server cannot install.
     :param available_extensions: what it can install; asked for only when settings name extensions.
     :param assumed: why nothing was asked, when these are assumptions (``--dry-run`` without a server).
@@ -312,7 +317,8 @@ SELECT json_build_object(
      WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r WHERE r.rolname = n)),
   'unusable_roles', (SELECT json_agg(r.rolname) FROM json_array_elements_text(CAST(:roles AS json)) n
      JOIN pg_catalog.pg_roles r ON r.rolname = n
-     WHERE NOT me.rolsuper AND NOT pg_catalog.pg_has_role(r.oid, 'MEMBER')),
+     WHERE NOT me.rolsuper AND NOT (pg_catalog.pg_has_role(r.oid, 'USAGE') AND pg_catalog.pg_has_role(r.oid,
+       CASE WHEN current_setting('server_version_num') < '160000' THEN 'MEMBER' ELSE 'SET' END))),
   'missing_tablespaces', (SELECT json_agg(n) FROM json_array_elements_text(CAST(:tablespaces AS json)) n
      WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_tablespace s WHERE s.spcname = n)),
   'available', CASE WHEN :extensions THEN (SELECT json_agg(e.name) FROM pg_catalog.pg_available_extensions e)
@@ -340,6 +346,9 @@ SELECT json_build_object(
       'prepared', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts p WHERE p.database = d.datname),
       'slots', (SELECT json_agg(s.slot_name) FROM pg_catalog.pg_replication_slots s
          WHERE s.database = d.datname),
+      'may_connect', pg_catalog.has_database_privilege(d.oid, 'CONNECT'),
+      'labels', (SELECT count(*) FROM pg_catalog.pg_shseclabel l
+         WHERE l.objoid = d.oid AND l.classoid = CAST('pg_catalog.pg_database' AS pg_catalog.regclass)),
       'subscriptions', (SELECT count(*) FROM pg_catalog.pg_subscription u WHERE u.subdbid = d.oid),
       'size', CASE WHEN d.datname = :target OR d.datname LIKE :ours THEN
           CASE WHEN pg_catalog.has_database_privilege(d.oid, 'CONNECT') AND d.datconnlimit <> -2

@@ -59,7 +59,7 @@ def test_a_template_with_sessions(project: Project, server: Server, dbname: str)
             ["--owner", "no_such_role"],
             'the owner "no_such_role" does not exist. Run: CREATE ROLE no_such_role',
         ),
-        (["--owner", "postgres"], 'the role "app_dev" is not a member of the owner "postgres".'),
+        (["--owner", "postgres"], 'the role "app_dev" does not have the rights of the owner "postgres".'),
         (["--tablespace", "no_such_space"], 'the tablespace "no_such_space" does not exist.'),
         (["--encoding", "NO_SUCH"], "NO_SUCH"),
         (

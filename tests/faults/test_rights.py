@@ -56,6 +56,29 @@ def test_who_may(world: World, user: str) -> None:
     assert world.names() == {world.dbname}
 
 
+def test_an_owner_whose_rights_are_not_inherited(world: World) -> None:
+    """CREATE DATABASE would succeed, and then nothing could be done with the database, nor undone."""
+    world.sql("CREATE ROLE boss")
+    version = int(world.cluster.execute("SHOW server_version_num")[0][0])
+    if version < 160000:
+        world.sql("ALTER ROLE member NOINHERIT")
+    world.sql("GRANT boss TO member" + (" WITH INHERIT FALSE" if version >= 160000 else ""))
+    world.app(user="member")
+    try:
+        result = world.run("setup", "--owner", "boss")
+        assert result.code == 1
+        assert 'does not have the rights of the owner "boss"' in result.err
+        assert world.names() == set()
+        for statement in result.err.partition("As a superuser, run: ")[2].strip().split("; "):
+            world.cluster.execute(statement)
+        assert world.run("setup", "--owner", "boss").code == 0
+        assert world.run("drop", "-f").code == 0
+    finally:
+        world.sql("DROP OWNED BY boss")
+        world.sql("DROP ROLE boss")
+        world.sql("ALTER ROLE member INHERIT")
+
+
 def test_an_owner_without_createdb(world: World) -> None:
     """He would lose his database for good: he could drop it, but not make it again."""
     world.app(user="owner_only")
