@@ -119,7 +119,7 @@ class AtWork(Refused):
 
 
 class LostRace(Refused):
-    """Another command changed the database in between; this one changed nothing."""
+    """Another command changed the database in between; this one leaves it alone."""
 
 
 class AppError(FlaskPostgresError):

@@ -119,7 +119,7 @@ def _works(invocation: Invocation, command: Command, chosen: t.Sequence[Target])
     how = initialize.how if command in NEEDS_THE_APP else ""
     return [
         Work(
-            request=_request(invocation, command, target.uri.dbname, how),
+            request=_request(invocation, command, target.uri.dbname, how, among_others=len(chosen) > 1),
             connector=reach,
             initialize=initialize,
             release=functools.partial(release, invocation),
@@ -129,7 +129,9 @@ def _works(invocation: Invocation, command: Command, chosen: t.Sequence[Target])
     ]
 
 
-def _request(invocation: Invocation, command: Command, dbname: str, how: str) -> Request:
+def _request(
+    invocation: Invocation, command: Command, dbname: str, how: str, *, among_others: bool
+) -> Request:
     settings, options = invocation.settings, invocation.options
     return Request(
         command=command,
@@ -140,6 +142,7 @@ def _request(invocation: Invocation, command: Command, dbname: str, how: str) ->
         force_disconnect=bool(options.get("force_disconnect")),
         if_missing=bool(options.get("if_missing")),
         protect=settings.protect,
+        among_others=among_others,
         how=how,
     )
 

@@ -12,6 +12,7 @@ from ..postgres.facts import Database, Facts, Parameter
 from ..postgres.marks import State
 from . import checks
 from .steps import (
+    REPLACE,
     CloseToOthers,
     CreateDatabase,
     Discard,
@@ -36,6 +37,7 @@ class Request:
     """What the user wants done to one database.
 
     :param clauses: the clauses of CREATE DATABASE, by their settings' names.
+    :param among_others: whether the command is about other databases as well: all of them or none.
     :param how: what initializing will run, in words.
     """
 
@@ -47,6 +49,7 @@ class Request:
     force_disconnect: bool = False
     if_missing: bool = False
     protect: bool = False
+    among_others: bool = False
     how: str = "the app's own means"
 
     @property
@@ -91,6 +94,12 @@ class Plan:
         """The database whose name the user has to type."""
         return self.destroys or self.unprotects
 
+    @property
+    def doomed(self) -> tuple[Database, ...]:
+        """Every database that only a confirmation may take away, or take the protection from."""
+        dropped = (step.database for step in self.steps if isinstance(step, DropDatabase))
+        return (*filter(None, (self.destroys, self.unprotects)), *dropped)
+
     def faults(self, facts: Facts) -> t.Iterator[FlaskPostgresError]:
         """Yield every reason why the plan must not begin."""
         if self.steps:
@@ -121,8 +130,13 @@ def refuse_at_work(facts: Facts, dbname: str) -> None:
     """
     target = facts.target
     if target is not None and target.maker_alive and target.state in (State.UNFINISHED, State.BLOCKED):
-        message = f'another command is at work on database "{dbname}".'
-        raise AtWork(message, hint="Wait until it is done: flask psql status")
+        raise at_work(dbname)
+
+
+def at_work(dbname: str) -> AtWork:
+    """Return the refusal to touch what a living command is busy with."""
+    message = f'another command is at work on database "{dbname}".'
+    return AtWork(message, hint="Wait until it is done: flask psql status")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -155,7 +169,7 @@ def _create(case: _Situation) -> Plan:
     exists, notes = f'database "{case.name}" already exists', _leftover_notes(case)
     if request.command == "create" or request.if_missing:
         return Plan(request=request, outcome=exists, notes=notes)
-    fill = Initialize(name=case.name, how=request.how, transient=False)
+    fill = Initialize(name=case.name, how=request.how, transient=False, said=True)
     return Plan(request=request, steps=(fill,), outcome=exists, notes=notes)
 
 
@@ -171,7 +185,7 @@ def _init(case: _Situation) -> Plan:
         raise Refused(message, hint="Run: flask psql recover, or flask psql setup")
     if target.invalid:
         raise _invalid(target)
-    fill = Initialize(name=case.name, how=case.request.how, transient=False)
+    fill = Initialize(name=case.name, how=case.request.how, transient=False, said=True)
     return Plan(request=case.request, steps=(fill,), notes=_leftover_notes(case))
 
 
@@ -194,13 +208,13 @@ def _reset(case: _Situation) -> Plan:
 def _make(case: _Situation) -> t.Iterator[Step]:
     """Yield the steps that make a database where there is none."""
     request, name = case.request, case.name
-    simple = not request.initializes and not request.extensions
+    simple = not (request.initializes or request.extensions or request.protect or request.among_others)
     if simple or not (case.facts.can.swap and case.facts.can.force):
         yield CreateDatabase(name=name, clauses=request.clauses)
         if request.extensions:
             yield InstallExtensions(name=name, extensions=request.extensions)
         if request.initializes:
-            yield Initialize(name=name, how=request.how, transient=False)
+            yield Initialize(name=name, how=request.how, said=True)
         if request.protect:
             yield Protect(name=name)
         return
@@ -211,7 +225,7 @@ def _make(case: _Situation) -> t.Iterator[Step]:
     yield Publish(name=temporary, to=name)
     if request.initializes:
         yield Initialize(name=name, how=request.how)
-    yield from _finish(case, like=None)
+    yield from _finish(case)
 
 
 def _replace(case: _Situation, old: Database) -> Plan:
@@ -235,7 +249,7 @@ def _replace(case: _Situation, old: Database) -> Plan:
     steps.append(Swap(old=old, new=new, aside=aside, token=case.token))
     if request.initializes:
         steps.append(Initialize(name=case.name, how=request.how))
-    steps.extend(_finish(case, like=old))
+    steps.extend(_finish(case, former=old, aside=aside))
     steps.append(Discard(name=aside, of=case.name))
     return Plan(
         request=request,
@@ -252,15 +266,16 @@ def _replace_without_swap(case: _Situation, old: Database) -> Plan:
     clauses: dict[str, t.Any] = {**_inherited(old, facts), **request.clauses}
     if old.connection_limit >= 0:
         clauses.setdefault("connection_limit", old.connection_limit)
+    rehearsal = marks.name_for_new(case.name, case.token)
     steps: list[Step] = [
-        Rehearse(name=marks.name_for_new(case.name, case.token), of=case.name, clauses=clauses),
-        DropDatabase(database=old, force=_by_force(case, old)),
-        CreateDatabase(name=case.name, clauses=clauses, like=old, parameters=parameters),
+        Rehearse(name=rehearsal, of=case.name, clauses=clauses, like=old, parameters=parameters),
+        DropDatabase(database=old, force=_by_force(case, old), phase=REPLACE),
+        CreateDatabase(name=case.name, clauses=clauses, like=old, parameters=parameters, phase=REPLACE),
     ]
     if request.extensions:
-        steps.append(InstallExtensions(name=case.name, extensions=request.extensions))
+        steps.append(InstallExtensions(name=case.name, extensions=request.extensions, phase=REPLACE))
     if request.initializes:
-        steps.append(Initialize(name=case.name, how=request.how, transient=False))
+        steps.append(Initialize(name=case.name, how=request.how, said=True))
     if request.protect:
         steps.append(Protect(name=case.name, comment=old.comment))
     note = f"this can't be undone here: the database is dropped first, because {reason}"
@@ -268,16 +283,19 @@ def _replace_without_swap(case: _Situation, old: Database) -> Plan:
     return Plan(request=request, steps=tuple(steps), destroys=old, notes=notes)
 
 
-def _finish(case: _Situation, *, like: Database | None) -> t.Iterator[Step]:
+def _finish(
+    case: _Situation, *, former: Database | None = None, aside: str | None = None
+) -> t.Iterator[Step]:
     request = case.request
-    limit = request.clauses.get("connection_limit", like.connection_limit if like else None)
+    limit = request.clauses.get("connection_limit", former.connection_limit if former else None)
     outcomes = [f'database "{case.name}" was created']
     if request.initializes:
         outcomes.append(f'database "{case.name}" was initialized')
     yield Finish(
         name=case.name,
         token=case.token,
-        comment=like.comment if like else None,
+        former=former,
+        aside=aside,
         connection_limit=int(limit) if limit is not None and int(limit) != -1 else None,
         protect=request.protect,
         outcomes=tuple(outcomes),
@@ -291,10 +309,21 @@ def _by_force(case: _Situation, database: Database) -> bool:
 
 
 def _leftovers(case: _Situation) -> t.Iterator[Step]:
-    target = case.facts.target
+    yield from removing_leftovers(case.facts, in_use=case.request.force_disconnect)
+
+
+def removing_leftovers(facts: Facts, *, in_use: bool = False) -> t.Iterator[RemoveLeftover]:
+    """Yield the steps that remove what interrupted commands had begun to make.
+
+    :param in_use: whether others may have sessions on what stands under the real name.
+    """
+    target = facts.target
     if target is not None and target.abandoned:
-        yield RemoveLeftover(database=target, in_use=case.request.force_disconnect)
-    for item in case.facts.unmade:
+        token = target.mark.token if target.mark else None
+        movable = token is not None and facts.can.swap and facts.role.createdb
+        spare = marks.name_for_new(target.name, token) if token is not None and movable else None
+        yield RemoveLeftover(database=target, in_use=in_use, spare=spare)
+    for item in facts.unmade:
         if item.owned:
             yield RemoveLeftover(database=item)
 
@@ -320,12 +349,16 @@ def _carried(old: Database, facts: Facts) -> tuple[tuple[Parameter, ...], tuple[
         lost.append(
             f"the setting {item.name}{whose} in this database will be lost: only a superuser may set it"
         )
+    if old.labels:
+        lost.append(f"security labels of this database will be lost: {old.labels}")
+    if not old.allow_connections:
+        lost.append("the new database will be open to connections, which this one is not")
     return tuple(carried), tuple(lost)
 
 
 def _other_template(case: _Situation, old: Database) -> t.Iterator[str]:
     """Say where the new database will be another one, because its template is and no setting says more."""
-    template, given = case.facts.template, case.request.clauses
+    template, given, carried = case.facts.template, case.request.clauses, old.tablespace
     if template is None:
         return
     compared = (
@@ -333,10 +366,13 @@ def _other_template(case: _Situation, old: Database) -> t.Iterator[str]:
         ("collation", "lc_collate", old.collate, template.collate),
         ("character classification", "lc_ctype", old.ctype, template.ctype),
         ("locale", "locale_provider", _locale(old), _locale(template)),
+        # Another than pg_default is carried over; whether a role may name that one, nobody tells.
+        ("tablespace", "tablespace", carried, carried if carried != "pg_default" else template.tablespace),
     )
     localized = not {"locale", "icu_locale"}.isdisjoint(given)
     for what, setting, before, after in compared:
-        if before != after and setting not in given and (setting == "encoding" or not localized):
+        of_locale = setting not in ("encoding", "tablespace")
+        if before != after and setting not in given and not (of_locale and localized):
             yield f"the {what} will be {after} and no longer {before} (setting: {setting})"
 
 

@@ -7,14 +7,22 @@ import typing as t
 
 from sqlalchemy.schema import ExecutableDDLElement
 
-from ..errors import DatabaseMissing, FlaskPostgresError, PermissionDenied, Refused
+from ..errors import (
+    AuthenticationFailed,
+    CannotConnect,
+    DatabaseMissing,
+    FlaskPostgresError,
+    PermissionDenied,
+    Refused,
+    ServerError,
+)
 from ..postgres import ddl, dropping, marks
 from ..postgres.facts import Database, Facts
 from ..postgres.marks import State
 from . import checks
-from .build import Plan, Request, refuse_at_work
+from .build import Plan, Request, at_work, refuse_at_work, removing_leftovers
 from .run import Run
-from .steps import SWAP, CloseToOthers, DropDatabase, Protect, RemoveLeftover, Step, look_up, put_back
+from .steps import SWAP, CloseToOthers, DropDatabase, Protect, Step, look_up, put_back
 from .steps.base import expect, lost_race
 from .steps.moving import close_unfinished
 
@@ -41,13 +49,13 @@ def unprotect(request: Request, facts: Facts, _token: str) -> Plan:
 
 def recover(request: Request, facts: Facts, token: str) -> Plan:
     """Plan to put back what an interrupted command had set aside."""
-    refuse_at_work(facts, request.dbname)
-    target, clean = facts.target, _clean(facts)
+    _refuse_at_work(facts, request.dbname)
+    target, clean, notes = facts.target, tuple(removing_leftovers(facts)), _out_of_reach(facts)
     if target is not None and target.state in (State.BLOCKED, State.ASIDE):
-        return Plan(request=request, steps=(Reopen(database=target), *clean))
+        return Plan(request=request, steps=(Reopen(database=target), *clean), notes=notes)
     if not facts.asides:
-        outcome = None if clean else f'nothing to recover for database "{request.dbname}"'
-        return Plan(request=request, steps=clean, outcome=outcome)
+        outcome = None if clean or notes else f'nothing to recover for database "{request.dbname}"'
+        return Plan(request=request, steps=clean, outcome=outcome, notes=notes)
     aside = _chosen(request, facts)
     if aside.invalid:
         raise Refused(
@@ -57,19 +65,19 @@ def recover(request: Request, facts: Facts, token: str) -> Plan:
     step = PutBack(name=request.dbname, aside=aside, present=target, token=token)
     others = tuple(item for item in clean if item.database.name != request.dbname)
     if target is None or target.abandoned:
-        return Plan(request=request, steps=(step, *others))
+        return Plan(request=request, steps=(step, *others), notes=notes)
     if target.invalid:
         raise Refused(
             f'database "{request.dbname}" cannot be used: a DROP of it was interrupted.',
             hint="Remove what is left of it: flask psql drop, then flask psql recover",
         )
     close = CloseToOthers(database=target, token=token)
-    return Plan(request=request, steps=(close, step, *others), destroys=target)
+    return Plan(request=request, steps=(close, step, *others), destroys=target, notes=notes)
 
 
 def discard(request: Request, facts: Facts, token: str) -> Plan:
     """Plan to drop what an interrupted command had set aside."""
-    refuse_at_work(facts, request.dbname)
+    _refuse_at_work(facts, request.dbname)
     if not facts.asides:
         return recover(request, facts, token)
     dropped: tuple[Step, ...] = tuple(DropDatabase(database=item) for item in facts.asides)
@@ -77,15 +85,23 @@ def discard(request: Request, facts: Facts, token: str) -> Plan:
     notes = [f'so will "{item.name}"' for item in others]
     if facts.target is None or facts.target.abandoned:
         notes.insert(0, f'it is the only complete one: there will be no database "{request.dbname}" at all')
-    return Plan(request=request, steps=(*dropped, *_clean(facts)), destroys=first, notes=tuple(notes))
+    steps = (*dropped, *removing_leftovers(facts))
+    return Plan(request=request, steps=steps, destroys=first, notes=(*notes, *_out_of_reach(facts)))
 
 
-def _clean(facts: Facts) -> tuple[RemoveLeftover, ...]:
-    """Return the steps that remove what interrupted commands had begun to make."""
-    items = [item for item in facts.unmade if item.owned]
-    if facts.target is not None and facts.target.abandoned:
-        items.insert(0, facts.target)
-    return tuple(RemoveLeftover(database=item) for item in items)
+def _refuse_at_work(facts: Facts, dbname: str) -> None:
+    refuse_at_work(facts, dbname)
+    if any(item.maker_alive for item in facts.asides):
+        raise at_work(dbname)
+
+
+def _out_of_reach(facts: Facts) -> tuple[str, ...]:
+    """Name the leftovers that our role may not remove."""
+    return tuple(
+        f'an interrupted command has left "{item.name}", which only the role "{item.owner}" may remove'
+        for item in facts.unmade
+        if not item.owned
+    )
 
 
 def _chosen(request: Request, facts: Facts) -> Database:
@@ -154,7 +170,7 @@ class Reopen(Step):
         with run.admin.transaction(doing=self.describe()):
             run.admin.run(*self.statements()[:1], doing=self.describe())
             token = mark.token if mark is not None else None
-            expect(run.admin, self.database.name, self.database.oid, token=token or "")
+            expect(run.admin, self.database.name, self.database.oid, token=token)
             run.admin.run(*self.statements()[1:], doing=self.describe())
         run.outcomes.append(f'database "{self.database.name}" was opened again')
 
@@ -170,7 +186,7 @@ class PutBack(Step):
     aside: Database
     present: Database | None
     token: str
-    phase: t.ClassVar[int] = SWAP
+    phase: int = SWAP
     held: t.ClassVar[bool] = True
     undoable: t.ClassVar[bool] = False
 
@@ -183,9 +199,11 @@ class PutBack(Step):
 
     def statements(self) -> tuple[ExecutableDDLElement, ...]:
         allowed = self.aside.mark.allowed if self.aside.mark else True
+        tried = (ddl.AllowConnections(self.aside.name, True),) if self._to_be_tried else ()
         out = (ddl.RenameDatabase(self.name, self._spare),) if self.present else ()
         drop = (ddl.DropDatabase(self._spare, force=True),) if self.present else ()
         return (
+            *tried,
             *out,
             ddl.RenameDatabase(self.aside.name, self.name),
             ddl.AllowConnections(self.name, allowed),
@@ -212,6 +230,8 @@ class PutBack(Step):
         planned = self.present.oid if self.present is not None else None
         if found is None or found.oid != self.aside.oid or (present.oid if present else None) != planned:
             raise lost_race(self.name)
+        if self._to_be_tried and not run.admin.pooled:
+            self._try(run)
         if present is not None and self.present is not None and self.present.abandoned:
             if present.mark != self.present.mark:
                 raise lost_race(self.name)  # whoever made it has come to the end after all
@@ -220,6 +240,35 @@ class PutBack(Step):
         run.reporter.outcome(f'database "{self.name}" was recovered')
         if present is not None:
             self._drop_spare(run)
+
+    @property
+    def _to_be_tried(self) -> bool:
+        """Whether our role may connect to what was set aside."""
+        return self.aside.may_connect and self.aside.connection_limit != 0
+
+    def _try(self, run: Run) -> None:
+        """Make sure that the former database can be opened, before another is dropped for it.
+
+        Versions before 13.12, 14.9 and 15.4 mark no database whose DROP was interrupted.
+
+        :raises ServerError: if it cannot.
+        """
+        name = self.aside.name
+        try:
+            run.admin.run(ddl.AllowConnections(name, True), doing=f'open "{name}"')
+        except DatabaseMissing as error:
+            raise lost_race(self.name) from error
+        try:
+            with run.connector.open(name):
+                pass
+        except AuthenticationFailed:
+            pass  # a pg_hba.conf that lists databases does not list this one
+        except CannotConnect as error:
+            run.admin.run(ddl.AllowConnections(name, False), doing=f'close "{name}"')
+            raise ServerError(
+                f'"{name}" is not put back, for it cannot be opened: {error.message}',
+                hint="Look at the server's log. To drop it: flask psql recover --discard",
+            ) from error
 
     def _drop_spare(self, run: Run) -> None:
         try:

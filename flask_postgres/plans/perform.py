@@ -47,6 +47,9 @@ class Planned(t.NamedTuple):
 LINGERING = 0.3
 """Seconds for which a session that has been closed may still be seen."""
 
+Stake = tuple[t.Any, ...]
+"""A database that will be gone: its server, its name, and its number, which is unique on that server only."""
+
 Confirm = t.Callable[[t.Sequence[Planned]], None]
 """Asks the user about everything that will be destroyed; raises NotConfirmed."""
 
@@ -116,7 +119,7 @@ def facts_of(work: Work, session: Session) -> Facts:
     return facts
 
 
-def _agree(works: t.Sequence[Work], confirm: Confirm) -> set[int]:
+def _agree(works: t.Sequence[Work], confirm: Confirm) -> set[Stake]:
     """Look, check and ask. The turn is taken for looking alone: the user may take an hour to answer."""
     planned = []
     for work in sorted(works, key=_order):
@@ -129,8 +132,8 @@ def _agree(works: t.Sequence[Work], confirm: Confirm) -> set[int]:
     return _at_stake(planned)
 
 
-def _at_stake(planned: t.Sequence[Planned]) -> set[int]:
-    return {plan.at_stake.oid for plan, _, _ in planned if plan.at_stake is not None}
+def _at_stake(planned: t.Sequence[Planned]) -> set[Stake]:
+    return {(uri.hosts, item.name, item.oid) for plan, _, uri in planned for item in plan.doomed}
 
 
 def _check(planned: t.Sequence[Planned]) -> None:

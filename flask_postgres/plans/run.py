@@ -7,7 +7,7 @@ import dataclasses
 import time
 import typing as t
 
-from ..errors import FlaskPostgresError, Interrupted, ServerError
+from ..errors import FlaskPostgresError, Interrupted, LostRace, ServerError
 from ..postgres import sessions
 from ..postgres.admin import Connector, Session
 from ..reporting import Reporter
@@ -30,9 +30,10 @@ class Run:
     :param release: closes the connections that the app itself has open.
     :param make_extensions: makes extensions with more rights than the URI's role has, where the server
         is ours; None elsewhere. Takes the database's name and the extensions' names.
-    :param made: the number (oid) of what this command makes for a name.
-    :param created: the databases that were created under their own names.
-    :param unsure: those of which it is not known, because the answer has not arrived.
+    :param made: the number (oid) of what this command makes for a name; None as long as the server has not
+        told it.
+    :param protected: the databases that this command has protected.
+    :param filled: whether the app has filled the database.
     :param outcomes: what is said once nothing can take it back.
     :param remarks: what undoing has to tell.
     """
@@ -44,9 +45,9 @@ class Run:
     release: t.Callable[[], None] = lambda: None
     make_extensions: t.Callable[[str, t.Sequence[str]], None] | None = None
     sleep: t.Callable[[float], None] = time.sleep
-    made: dict[str, int] = dataclasses.field(default_factory=dict)
-    created: set[str] = dataclasses.field(default_factory=set)
-    unsure: set[str] = dataclasses.field(default_factory=set)
+    made: dict[str, int | None] = dataclasses.field(default_factory=dict)
+    protected: set[str] = dataclasses.field(default_factory=set)
+    filled: bool = False
     outcomes: list[str] = dataclasses.field(default_factory=list)
     remarks: list[str] = dataclasses.field(default_factory=list)
 
@@ -101,7 +102,8 @@ def execute(jobs: t.Sequence[Job], *, guard: Guard | None = None) -> None:
             # An assignment and no call: before a call Python could deliver the next signal.
             guard.deferred = True
             guard.leave_if_forked(error)
-            if begun and not begun[-1].step.final:
+            if begun and not any(one.step.final for one in begun):
+                guard.settle()
                 _undo(begun, error)
             raise
 
@@ -137,7 +139,7 @@ def _undo(begun: t.Sequence[_Begun], error: BaseException) -> None:
     said += [text for run in runs.values() for text in run.remarks]
     if problems:
         said.append("Undoing failed: " + "; ".join(problems) + _RECOVER)
-    elif isinstance(error, (FlaskPostgresError, Interrupted)):
+    elif isinstance(error, (FlaskPostgresError, Interrupted)) and not isinstance(error, LostRace):
         plans = {id(one.job.plan): one.job.plan for one in begun}
         said += [f'Database "{plan.replaces}" is as it was.' for plan in plans.values() if plan.replaces]
     if said:
@@ -154,6 +156,8 @@ def _reopen(run: Run) -> None:
     for attempt in range(UNDO_ATTEMPTS):
         try:
             run.admin = run.connector.admin()
+            if run.admin.pooled:
+                run.admin.lift_timeouts()
             break
         except FlaskPostgresError:
             if attempt == UNDO_ATTEMPTS - 1:
@@ -176,4 +180,8 @@ def _free(jobs: t.Sequence[Job]) -> None:
     """End our sessions from outside: a driver that waits in C sees no signal."""
     for job in jobs:
         with contextlib.suppress(FlaskPostgresError), job.run.connector.admin() as admin:
-            sessions.end_ours(admin, token=job.run.token, made=tuple(job.run.made.values()))
+            sessions.end_ours(admin, token=job.run.token, made=_numbers(job.run))
+
+
+def _numbers(run: Run) -> tuple[int, ...]:
+    return tuple(number for number in run.made.values() if number is not None)

@@ -36,6 +36,7 @@ class Guard:
         self.deferred = False
         """Whether signals are only remembered, from now on."""
         self._held = False
+        self._freeing = threading.Lock()
         self._pid = os.getpid()
         self._handled_at = -AGAIN_AFTER
         self._former: dict[int, t.Any] = {}
@@ -91,6 +92,14 @@ class Guard:
         """The numbers of the signals that are handled now."""
         return tuple(self._former)
 
+    def settle(self) -> None:
+        """Wait until no session is being ended from outside any more: what follows opens its own.
+
+        Signals must be deferred before.
+        """
+        with self._freeing:
+            pass
+
     def restore(self) -> None:
         """Give the signals the handlers that they had."""
         for number, handler in self._former.items():
@@ -126,8 +135,9 @@ class Guard:
                 continue  # one that the app handles by itself
             since = time.monotonic()
             time.sleep(FREE_AFTER)
-            if not self.deferred and not self._held and self._handled_at < since - FREE_AFTER:
-                free()
+            with self._freeing:
+                if not self.deferred and not self._held and self._handled_at < since - FREE_AFTER:
+                    free()
 
     def _handle(self, signum: int, _frame: types.FrameType | None) -> None:
         self.received = signum

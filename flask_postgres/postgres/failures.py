@@ -50,6 +50,9 @@ def translate(error: DBAPIError, *, doing: str) -> FlaskPostgresError:
     if code == "40P01" or (code == "XX000" and "concurrently" in said):  # 40P01: a deadlock, and we lost
         message = f"could not {doing}: another command was changing the same database."
         return errors.LostRace(message, hint="Look at it: flask psql status")
+    if code == "23505" and "pg_database_datname_index" in said:
+        message = f"could not {doing}: another command has just given a database that name."
+        return errors.DatabaseExists(message, sqlstate=code)
     known = _BY_CODE.get(code or "")
     if known is None and code is not None:
         known = _BY_CLASS.get(code[:2])

@@ -164,8 +164,9 @@ def _leftovers(facts: Facts, condition: Condition) -> t.Iterator[Leftover]:
             yield Leftover(target.name, "blocked", target.size, "flask psql recover")
         elif condition == "invalid":
             yield Leftover(target.name, "invalid", target.size, "flask psql drop")
-    superseded = condition not in ("missing", "unfinished")
+    replaced = condition not in ("missing", "unfinished")
     for item in asides:
+        superseded = replaced and item.mark is not None and item.mark.superseded
         discard = " --discard" if superseded or item.invalid else ""
         yield Leftover(item.name, "aside", item.size, f"flask psql recover{discard}")
     for item in facts.unmade:

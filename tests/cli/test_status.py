@@ -31,8 +31,8 @@ def rows(result: Result) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def mark(server: Server, name: str, state: State, *, of: str | None = None) -> None:
-    comment = Mark(state, of, TOKEN).under(None)
+def mark(server: Server, name: str, state: State, *, of: str | None = None, superseded: bool = False) -> None:
+    comment = Mark(state, of, TOKEN, superseded=superseded).under(None)
     server.execute(f"COMMENT ON DATABASE \"{name}\" IS '{comment}'")
 
 
@@ -263,7 +263,9 @@ def test_a_former_database_beside_a_complete_one(
     project.app(database)
     shown = project.psql("status", "--exit-code")
     assert shown.code == 0, "what is left over does not keep the app from its database"
-    assert "flask psql recover --discard" in rows(shown)["leftovers"]
+    assert rows(shown)["leftovers"].endswith(": flask psql recover"), "it may be the only complete one"
+    mark(server, aside, State.ASIDE, of=database.dbname, superseded=True)
+    assert rows(project.psql("status"))["leftovers"].endswith(": flask psql recover --discard")
 
 
 def test_the_beginning_of_a_database(server: Server, dbname: str, project: Project) -> None:

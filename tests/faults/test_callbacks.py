@@ -103,6 +103,23 @@ def test_one_that_blocks_in_the_driver(world: World, driver: str, signum: int, n
     _check_untouched(world, old)
 
 
+def test_two_databases_while_one_blocks_in_the_driver(world: World) -> None:
+    """Ending the sessions of the second must not end those by which the first is undone already."""
+    other = World(world.cluster, world.nursery, f"{world.dbname}_logs", world.folder)
+    world.app(driver="psycopg2", callback="db.session.execute(db.text('SELECT pg_sleep(60)'))")
+    text = (world.folder / "app.py").read_text()
+    binds = f'app.config["SQLALCHEMY_BINDS"] = {{"logs": {other.uri.render(hide_password=False)!r}}}\n'
+    (world.folder / "app.py").write_text(text.replace("db = SQLAlchemy", f"{binds}db = SQLAlchemy"))
+    old = world.old_database(), other.old_database()
+    child = world.start("reset", "-f", "--all-binds")
+    wait_until(lambda: _sleeping(world), what="the callback to sleep")
+    os.kill(child.pid, signal.SIGTERM)
+    result = child.finish()
+    assert (result.code, "Undoing failed" in result.err) == (1, False), str(result)
+    assert (world.state(), other.state()) == old
+    assert world.names() == {world.dbname, other.dbname}
+
+
 def test_one_that_waits_for_a_child(world: World) -> None:
     world.app(
         callback="""

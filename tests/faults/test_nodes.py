@@ -55,6 +55,23 @@ def test_what_cannot_be_created_is_not_dropped(known: World) -> None:
     assert known.names() == {known.dbname}
 
 
+def test_init_that_fails(known: World) -> None:
+    """What is said of the databases is true, and nothing half full is left for the next setup to accept."""
+    known.app(callback="db.create_all()\n1 / 0")
+    result = known.run("reset", "-f")
+    assert result.code == 1
+    assert f'Database "{known.dbname}" had been dropped before.' in result.err
+    assert f'database "{known.dbname}" was deleted again' in result.err
+    assert "stays" not in result.err
+    assert known.names() == set()
+
+
+def test_what_is_carried_over_is_tried_before(known: World) -> None:
+    result = known.run("reset", "-f", "-n")
+    tried = result.out.partition("2. drop database")[0]
+    assert "SET \"work_mem\" TO '5MB'" in tried, result.out
+
+
 def test_killed_while_it_makes_sure(known: World) -> None:
     old = known.state()
     fault = {"step": 1, "moment": "statement 1", "cause": "SIGKILL"}

@@ -9,7 +9,7 @@ import pytest
 
 from flask_postgres.errors import AtWork, DatabaseMissing, Refused, ServerError
 from flask_postgres.plans.build import Command, Plan, Request, build
-from flask_postgres.plans.steps import Finish, MakeUnfinished, Step, Swap
+from flask_postgres.plans.steps import SWAP, Finish, MakeUnfinished, Step, Swap
 from flask_postgres.postgres.capabilities import Capabilities, from_answers
 from flask_postgres.postgres.ddl import sql_text
 from flask_postgres.postgres.facts import INVALID, Database, Facts, Grant, OtherSession, Parameter, Role
@@ -52,7 +52,8 @@ RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
     ("command", "target", "request_", "expected", "outcome"),
     [
         ("create", None, {}, ["CreateDatabase"], None),
-        ("create", None, {"protect": True}, ["CreateDatabase", "Protect"], None),
+        ("create", None, {"protect": True}, ["MakeUnfinished", "Publish", "Finish"], None),
+        ("create", None, {"among_others": True}, ["MakeUnfinished", "Publish", "Finish"], None),
         (
             "create",
             None,
@@ -263,6 +264,9 @@ def test_the_swap_is_one_transaction_of_four_statements() -> None:
 )
 def test_without_a_swap_it_is_said_before_the_confirmation(can: Capabilities) -> None:
     made = plan("reset", facts(SHOP, can=can), force_disconnect=True, extensions=("a",), protect=True)
+    phases = [step.phase for step in made.steps]
+    assert phases == sorted(phases)
+    assert phases[0] < SWAP < phases[1], "all that can fail before a DROP, for every database, comes before"
     assert names(made)[:3] == ["Rehearse", "DropDatabase", "CreateDatabase"]
     assert names(made)[3:] == ["InstallExtensions", "Initialize", "Protect"]
     assert f"this can't be undone here: the database is dropped first, because {can.reason}" in made.notes

@@ -101,6 +101,60 @@ def test_aside_and_a_complete_one(world: World) -> None:  # noqa: F811
     _check(world, old)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_what_cannot_be_opened_is_not_put_back(world: World, late: bool) -> None:  # noqa: F811
+    """A DROP that was killed, by a server that leaves no trace of that in its catalogue."""
+    old = _killed(world, 4, "after") if late else _killed(world, 3, "during")
+    before, rows = world.state(), world.rows()
+    files = world.cluster.data_dir / "base" / str(old.oid)
+    files.rename(files.with_suffix(".gone"))
+    result = world.run("recover", "-f")
+    assert (result.code, "is not put back, for it cannot be opened" in result.err) == (1, True), str(result)
+    assert (world.state(), world.rows()) == (before, rows)
+    world.announced()
+    files.with_suffix(".gone").rename(files)
+    assert world.run("recover", "-f").code == 0
+    _check(world, old)
+
+
+def test_a_callback_that_overwrites_the_mark(world: World) -> None:  # noqa: F811
+    """The half-made database looks complete then, but nobody is told to drop the old one for it."""
+    comment = "db.session.execute(db.text('COMMENT ON DATABASE \"' + db.engine.url.database + '\" IS NULL'))"
+    world.app(
+        callback=f"from tests.faults import points\n{comment}\ndb.session.commit()\npoints.in_callback()"
+    )
+    old = world.old_database()
+    result = world.run("reset", "-f", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
+    assert result.code == -signal.SIGKILL, str(result)
+    settled(world, "nobody at work", world.nobody_at_work)
+    assert [item.mend for item in world.announced().leftovers] == ["flask psql recover"]
+    assert world.run("recover", "-f").code == 0
+    _check(world, old)
+
+
+def test_one_put_there_while_a_leftover_is_removed(world: World) -> None:  # noqa: F811
+    """A DROP by name would take whatever has the name when its turn comes."""
+    world.app()
+    world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
+    settled(world, "nobody at work", world.nobody_at_work)
+    child = world.start("setup", fault={"step": 1, "moment": "sending 5", "cause": "pause"})
+    settled(world, "the DROP", lambda: child.reached)
+    other = world.old_database()
+    child.go_on()
+    result = child.finish()
+    assert (result.code, "another command has changed" in result.err) == (1, True), str(result)
+    _check(world, other)
+
+
+def test_a_leftover_of_another_role(world: World) -> None:  # noqa: F811
+    world.app()
+    name = marks.name_for_new(world.dbname, "0badcafe")
+    world.sql("CREATE DATABASE {}", name)
+    result = world.run("recover")
+    assert (result.code, 'only the role "postgres" may remove' in result.err) == (0, True), str(result)
+    world.sql("DROP DATABASE {}", name)
+
+
 def test_discard_instead(world: World) -> None:  # noqa: F811
     _killed(world, 4, "after")
     assert world.run("recover", "--discard").code == 1  # nobody answers
@@ -214,7 +268,7 @@ def test_a_discard_that_fails(world: World) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("killed_at", range(1, 9) if FULL else (1, 3, 5, 6))
+@pytest.mark.parametrize("killed_at", range(1, 10) if FULL else (1, 3, 5, 7))
 def test_recover_itself_is_killed(world: World, killed_at: int, late: bool) -> None:  # noqa: F811
     """It can be run again, from wherever it was."""
     old = _killed(world, 4, "after") if late else _killed(world, 3, "during")
@@ -251,12 +305,13 @@ def _check(world: World, old: State) -> None:  # noqa: F811
     assert world.names() == {world.dbname}
 
 
-def test_what_was_put_back_meanwhile_is_not_touched(world: World) -> None:  # noqa: F811
+@pytest.mark.parametrize("moment", ["sending 1", "sending 2"])
+def test_what_was_put_back_meanwhile_is_not_touched(world: World, moment: str) -> None:  # noqa: F811
     """Nothing is closed or marked but the very database that the plan means."""
     old = _killed(world, 3, "during")
     (aside,) = (item.name for item in world.status().leftovers if item.kind == "aside")
-    child = world.start("recover", fault={"step": 1, "moment": "sending 1", "cause": "pause"})
-    settled(world, "the first statement", lambda: child.reached)
+    child = world.start("recover", fault={"step": 1, "moment": moment, "cause": "pause"})
+    settled(world, "that statement", lambda: child.reached)
     world.sql("DROP DATABASE {}", world.dbname)
     world.sql("ALTER DATABASE {} RENAME TO {}", aside, world.dbname)
     world.sql("ALTER DATABASE {} ALLOW_CONNECTIONS true", world.dbname)

@@ -12,9 +12,11 @@ from flask_postgres.errors import FlaskPostgresError, Interrupted, Refused
 from flask_postgres.plans import run as running
 from flask_postgres.plans.build import Plan, Request
 from flask_postgres.plans.run import Job, Run, execute
-from flask_postgres.plans.steps import DISCARD, FILL, SWAP, Step
+from flask_postgres.plans.steps import DISCARD, FILL, FINISH, SWAP, CreateDatabase, Protect, Step
 from flask_postgres.postgres.admin import Connector
 from flask_postgres.reporting import Silence
+
+from ..servers import Server
 
 LOG: list[str] = []
 
@@ -48,17 +50,20 @@ class Noting(Step):
         return self.stays if done else None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Swapping(Noting):
-    phase: t.ClassVar[int] = SWAP
+    phase: int = SWAP
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Filling(Noting):
-    phase: t.ClassVar[int] = FILL
+    phase: int = FILL
     undoable: t.ClassVar[bool] = False
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Dropping(Noting):
-    phase: t.ClassVar[int] = DISCARD
+    phase: int = DISCARD
     final: t.ClassVar[bool] = True
 
 
@@ -117,6 +122,66 @@ def test_undone_in_reverse(jobs: Jobs, error: BaseException) -> None:
         )
     assert LOG[-4:] == ["undo swap 2", "undo swap 1", "undo make 2", "undo make 1"]
     assert not any(line.startswith("says") for line in LOG)
+
+
+def test_nothing_is_undone_once_something_is_gone(jobs: Jobs) -> None:
+    """A failure that comes after a DROP of another database would take the new one of that away, too."""
+    late = Noting(name="protect 2", raises=Refused("no"), phase=DISCARD)
+    with pytest.raises(Refused):
+        execute(jobs([Noting(name="make 1"), Dropping(name="drop 1")], [Noting(name="make 2"), late]))
+    assert LOG == ["make 1", "make 2", "drop 1", "protect 2"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Meddling(Step):
+    """What somebody else does to a database that has just been created; then the plan fails."""
+
+    name: str
+    statements_of_others: tuple[str, ...]
+    server: Server
+    phase: int = FILL
+
+    def describe(self) -> str:
+        return "fail"
+
+    def run(self, run: Run) -> None:  # noqa: ARG002
+        for statement in self.statements_of_others:
+            self.server.execute(statement.format(f'"{self.name}"'))
+        raise Refused("no")
+
+
+@pytest.mark.parametrize(
+    ("statements", "stays", "said"),
+    [
+        ((), False, None),
+        (("DROP DATABASE {}", "CREATE DATABASE {} OWNER app_dev"), True, None),
+        (("COMMENT ON DATABASE {} IS '[flask-postgres:protected {{}}]'",), True, "is protected"),
+    ],
+)
+def test_only_what_was_created_is_dropped_again(
+    jobs: Jobs, server: Server, dbname: str, statements: tuple[str, ...], stays: bool, said: str | None
+) -> None:
+    name = f"{dbname}_created"
+    steps = [
+        CreateDatabase(name=name, clauses={}),
+        Meddling(name=name, statements_of_others=statements, server=server),
+    ]
+    with pytest.raises(Refused) as caught:
+        execute(jobs(steps))
+    assert (name in server.names()) == stays
+    assert said is None or said in str(caught.value)
+
+
+def test_what_was_protected_is_not_any_more(jobs: Jobs, server: Server, dbname: str) -> None:
+    """Several databases are protected, or none."""
+    found = server.execute("SELECT oid FROM pg_database WHERE datname = %s", dbname)
+    step = Protect(name=dbname, oid=found[0][0])
+    with pytest.raises(Refused):
+        execute(jobs([step, Noting(name="fail", raises=Refused("no"), phase=FINISH)]))
+    comment = server.execute(
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", dbname
+    )
+    assert comment == [(None,)]
 
 
 def test_the_step_that_failed_is_undone_too(jobs: Jobs) -> None:

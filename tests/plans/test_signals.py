@@ -52,6 +52,28 @@ def test_they_wait_for_what_must_not_be_cut_in_half() -> None:
             guard.check()
 
 
+def test_undoing_waits_until_no_session_is_ended_from_outside_any_more() -> None:
+    """The session that is opened for undoing bears the same name as those that are ended."""
+    order: list[str] = []
+    begun, end = threading.Event(), threading.Event()
+
+    def free() -> None:
+        begun.set()
+        assert end.wait(10)
+        order.append("freed")
+
+    with Guard() as guard, guard.freeing(free):
+        descriptor = signal.set_wakeup_fd(-1)
+        os.write(descriptor, bytes([signal.SIGTERM]))  # as a signal does while a driver waits in C
+        signal.set_wakeup_fd(descriptor)
+        assert begun.wait(10)
+        guard.deferred = True
+        threading.Timer(0.2, end.set).start()
+        guard.settle()
+        order.append("settled")
+    assert order == ["freed", "settled"]
+
+
 def test_former_handlers_come_back() -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     with Guard(), Guard():

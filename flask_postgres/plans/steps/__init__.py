@@ -1,6 +1,6 @@
 """The steps that plans are made of: each is data, and knows how to run itself and to undo itself."""
 
-from .base import DISCARD, FILL, FINISH, MAKE, SWAP, Step, look_up
+from .base import DISCARD, FILL, FINISH, MAKE, REPLACE, SWAP, Step, look_up
 from .finishing import Finish, Protect
 from .making import CreateDatabase, Initialize, InstallExtensions, MakeUnfinished, Publish, Rehearse
 from .moving import put_back
@@ -12,6 +12,7 @@ __all__ = [
     "FILL",
     "FINISH",
     "MAKE",
+    "REPLACE",
     "SWAP",
     "CloseToOthers",
     "CreateDatabase",

@@ -20,8 +20,9 @@ if t.TYPE_CHECKING:
 Faults = t.Iterator[FlaskPostgresError]
 Statements = tuple[ExecutableDDLElement, ...]
 
-MAKE, SWAP, FILL, FINISH, DISCARD = range(5)
-"""The phases: over many databases, all of one come before any of the next."""
+MAKE, SWAP, REPLACE, FILL, FINISH, DISCARD = range(6)
+"""The phases: over many databases, all of one come before any of the next. REPLACE is what SWAP is where the
+server cannot swap: it drops for good, so it comes when all that can fail before has been done."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class Step:
     looks at what is there before it acts.
     """
 
-    phase: t.ClassVar[int] = MAKE
+    phase: int = MAKE
     final: t.ClassVar[bool] = False
     """Whether the step comes after the point of no return: never undone, not interrupted."""
     held: t.ClassVar[bool] = False
@@ -95,7 +96,7 @@ def made_here(run: Run, name: str, found: Found | None) -> bool:
     return found is not None and found.oid == run.made.get(name)
 
 
-def expect(admin: Session, name: str, oid: int, *, token: str) -> Found:
+def expect(admin: Session, name: str, oid: int | None, *, token: str | None) -> Found:
     """Make sure that a database is the one that the plan was made for, and bears no mark but ours.
 
     :raises LostRace: if it is not.
@@ -121,5 +122,5 @@ def drop(admin: Session, name: str) -> None:
 
 
 def lost_race(name: str) -> LostRace:
-    message = f'another command has changed database "{name}" meanwhile; this one changed nothing.'
+    message = f'another command has changed database "{name}" meanwhile; this one leaves it alone.'
     return LostRace(message, hint="Look at it: flask psql status")

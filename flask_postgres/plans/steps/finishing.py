@@ -7,10 +7,10 @@ import typing as t
 
 from ...errors import DatabaseMissing
 from ...postgres import ddl
-from ...postgres.facts import Facts
+from ...postgres.facts import Database, Facts
 from ...postgres.marks import Mark, State
 from .. import checks
-from .base import DISCARD, FINISH, Faults, Statements, Step, expect, look_up, lost_race, made_here
+from .base import FINISH, Faults, Statements, Step, expect, look_up, lost_race, made_here
 
 if t.TYPE_CHECKING:
     from ..run import Run
@@ -20,24 +20,32 @@ if t.TYPE_CHECKING:
 class Finish(Step):
     """Take the "unfinished" mark away: once it is gone, the plan has succeeded.
 
-    :param comment: the one that the former database had; the app may have written another since.
+    The former database says then that it is superseded; no other is ever said to be one to discard, not even
+    when the app has overwritten the mark of the new one.
+
+    :param former: the database whose place it takes, if there is one.
+    :param aside: the name under which that was set aside.
     :param outcomes: what is said once every database of the command has got so far.
     """
 
     name: str
     token: str
-    comment: str | None = None
+    former: Database | None = None
+    aside: str | None = None
     connection_limit: int | None = None
     protect: bool = False
     outcomes: tuple[str, ...] = ()
-    phase: t.ClassVar[int] = FINISH
+    phase: int = FINISH
 
     def describe(self) -> str:
         mark = "mark it as protected" if self.protect else 'clear the mark "unfinished"'
         return f'finish "{self.name}": {mark}; from here on there is no way back'
 
     def statements(self) -> Statements:
-        return self._statements(self.comment)
+        former = self.former
+        superseded = (self._superseded(former.comment, former.allow_connections),) if former else ()
+        # Another comment may be there by then: the app's.
+        return (*self._statements(former.comment if former else None), *superseded)
 
     def _statements(self, comment: str | None) -> Statements:
         final = Mark(State.PROTECTED).under(comment) if self.protect else comment
@@ -47,6 +55,11 @@ class Finish(Step):
         hold = ddl.AllowConnections(self.name, True)
         return (hold, *limits, ddl.CommentOnDatabase(self.name, final))
 
+    def _superseded(self, comment: str | None, allowed: bool) -> ddl.CommentOnDatabase:
+        assert self.aside is not None, "a former database was set aside under a name"
+        mark = Mark(State.ASIDE, of=self.name, token=self.token, allowed=allowed, superseded=True)
+        return ddl.CommentOnDatabase(self.aside, mark.under(comment))
+
     def run(self, run: Run) -> None:
         doing = f'finish database "{self.name}"'
         with run.admin.transaction(doing=doing):
@@ -55,8 +68,11 @@ class Finish(Step):
                 run.admin.run(hold, doing=doing)
             except DatabaseMissing as error:
                 raise lost_race(self.name) from error
-            found = expect(run.admin, self.name, run.made[self.name], token=self.token)
+            found = expect(run.admin, self.name, run.made.get(self.name), token=self.token)
             run.admin.run(*self._statements(found.comment)[1:], doing=doing)
+            aside = look_up(run.admin, self.aside) if self.aside else None
+            if aside is not None and aside.mark is not None and aside.bears(State.ASIDE, self.token):
+                run.admin.run(self._superseded(aside.comment, aside.mark.allowed), doing=doing)
         run.outcomes.extend(self.outcomes)
 
     def undo(self, run: Run) -> None:
@@ -80,8 +96,7 @@ class Protect(Step):
     oid: int | None = None
     comment: str | None = None
     said: bool = False
-    phase: t.ClassVar[int] = DISCARD
-    undoable: t.ClassVar[bool] = False
+    phase: int = FINISH
 
     def describe(self) -> str:
         return f'mark "{self.name}" as protected'
@@ -94,8 +109,18 @@ class Protect(Step):
             yield from checks.owning(facts.target, facts)
 
     def run(self, run: Run) -> None:
-        if self.oid is not None:
-            expect(run.admin, self.name, self.oid, token=run.token)
+        expect(run.admin, self.name, self._number(run), token=run.token)
         run.admin.run(*self.statements(), doing=self.describe())
+        run.protected.add(self.name)
         if self.said:
             run.outcomes.append(f'database "{self.name}" is now protected')
+
+    def undo(self, run: Run) -> None:
+        found = look_up(run.admin, self.name) if self.name in run.protected else None
+        if found is None or found.oid != self._number(run):
+            return
+        run.admin.run(ddl.CommentOnDatabase(self.name, found.comment), doing=f'unprotect "{self.name}" again')
+        run.outcomes.clear()
+
+    def _number(self, run: Run) -> int | None:
+        return self.oid if self.oid is not None else run.made.get(self.name)

@@ -8,6 +8,7 @@ import typing as t
 
 from ...errors import CannotConnect, DatabaseExists, DatabaseMissing, ServerError, ServerUnreachable
 from ...postgres import ddl
+from ...postgres.admin import Session
 from ...postgres.facts import Database, Facts, Grant, Parameter
 from ...postgres.marks import Mark, State
 from .. import checks
@@ -21,6 +22,7 @@ from .base import (
     look_up,
     lost_race,
     made_here,
+    refuse_protected,
 )
 from .moving import take_away
 
@@ -34,17 +36,23 @@ STANDBY_PAUSE = 0.25
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rehearse(Step):
-    """Create a database and drop it, before another one is dropped that could perhaps not be made again."""
+    """Create a database and drop it, before another one is dropped that could perhaps not be made again.
+
+    :param like: that other one, whose privileges and settings it gets for a try.
+    """
 
     name: str
     of: str
     clauses: ddl.Clauses
+    like: Database | None = None
+    parameters: tuple[Parameter, ...] = ()
 
     def describe(self) -> str:
         return f'make sure that "{self.of}" can be created: create "{self.name}", and drop it'
 
     def statements(self) -> Statements:
-        return (ddl.CreateDatabase(self.name, self.clauses), ddl.DropDatabase(self.name))
+        carried = _carried(self.name, self.like, self.parameters)
+        return (ddl.CreateDatabase(self.name, self.clauses), *carried, ddl.DropDatabase(self.name))
 
     def faults(self, facts: Facts) -> Faults:
         yield from checks.creating(facts, self.clauses)
@@ -61,7 +69,7 @@ class Rehearse(Step):
 class CreateDatabase(Step):
     """Create an empty database under its own name: one statement, all or nothing by itself.
 
-    :param like: a former database, whose comment, privileges and settings the new one gets.
+    :param like: a former database, gone by then, whose comment, privileges and settings the new one gets.
     """
 
     name: str
@@ -85,27 +93,32 @@ class CreateDatabase(Step):
 
     def run(self, run: Run) -> None:
         create, *rest = self.statements()
-        run.unsure.add(self.name)
+        run.made[self.name] = None
         try:
             run.admin.run(create, doing=self.describe())
         except ServerUnreachable:
             raise  # the server may have done it all the same
         except ServerError as error:
             if error.sqlstate is not None:
-                run.unsure.discard(self.name)
+                del run.made[self.name]
             raise
-        run.unsure.discard(self.name)
-        run.created.add(self.name)
+        run.made[self.name] = _number(run.admin, self.name)
         run.admin.run(*rest, doing=self.describe())
         run.reporter.outcome(f'database "{self.name}" was created')
 
     def undo(self, run: Run) -> None:
-        if self.name in run.created:
-            run.admin.run(ddl.DropDatabase(self.name, if_exists=True), doing=f'drop "{self.name}" again')
-            run.reporter.outcome(f'database "{self.name}" was deleted again')
-        elif self.name in run.unsure and look_up(run.admin, self.name) is not None:
+        found = look_up(run.admin, self.name)
+        if found is None or self.name not in run.made:
+            return
+        if run.made[self.name] is None:
             # Perhaps ours, perhaps another command's: it has no mark that would tell.
             run.remarks.append(f'Database "{self.name}" was created all the same, and is empty.')
+        elif self.like is not None and run.filled:
+            run.remarks.append(f'Database "{self.name}" is the new one, and complete.')
+        elif made_here(run, self.name, found):
+            refuse_protected(found, self.name)
+            run.admin.run(ddl.DropDatabase(self.name, if_exists=True), doing=f'drop "{self.name}" again')
+            run.reporter.outcome(f'database "{self.name}" was deleted again')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,10 +153,7 @@ class MakeUnfinished(Step):
         with run.reporter.progress(f'creating database "{self.of}"'):
             create, *rest = self.statements()
             run.admin.run(create, doing=doing)
-            made = look_up(run.admin, self.name)
-            if made is None:
-                raise lost_race(self.name)
-            run.made[self.of] = made.oid
+            run.made[self.of] = _number(run.admin, self.name)
             run.admin.run(*rest, doing=doing)
 
     def undo(self, run: Run) -> None:
@@ -184,7 +194,7 @@ class Publish(Step):
 
     name: str
     to: str
-    phase: t.ClassVar[int] = SWAP
+    phase: int = SWAP
 
     def describe(self) -> str:
         return f'rename "{self.name}" to "{self.to}"'
@@ -210,12 +220,14 @@ class Initialize(Step):
 
     :param how: what will run, in words.
     :param transient: whether the plan undoes everything when this fails.
+    :param said: whether that it was done is an outcome of its own.
     """
 
     name: str
     how: str
     transient: bool = True
-    phase: t.ClassVar[int] = FILL
+    said: bool = False
+    phase: int = FILL
     undoable: t.ClassVar[bool] = False
 
     def describe(self) -> str:
@@ -230,12 +242,24 @@ class Initialize(Step):
                 did = run.initialize()
         finally:
             run.release()
+        run.filled = True
         run.reporter.detail(did)
-        if not self.transient:
+        if self.said:
             run.outcomes.append(f'database "{self.name}" was initialized')
 
     def remains(self, *, done: bool) -> str | None:  # noqa: ARG002
         return None if self.transient else f'What it had committed to "{self.name}" stays.'
+
+
+def _number(admin: Session, name: str) -> int:
+    """Return the number of a database that has just been created.
+
+    :raises LostRace: if it is gone already.
+    """
+    found = look_up(admin, name)
+    if found is None:
+        raise lost_race(name)
+    return found.oid
 
 
 def _reach(run: Run) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from sqlalchemy.schema import ExecutableDDLElement
+
 from ...postgres import ddl, sessions
 from ...postgres.admin import Session
+from ...postgres.facts import Database
 from ...postgres.marks import Mark, State
 from .base import Found, look_up, lost_race
 
@@ -29,6 +32,18 @@ def take_away(admin: Session, name: str, found: Found, *, spare: str, token: str
     doing = f'take "{name}" away'
     with admin.transaction(doing=doing):
         _move(admin, name, found, spare=spare, doing=doing)
+
+
+def taking_away(database: Database, *, spare: str) -> tuple[ExecutableDDLElement, ...]:
+    """Return the statements by which an unfinished database is taken away."""
+    mark = Mark(State.UNFINISHED, of=database.name, token=database.mark.token if database.mark else None)
+    text = mark.under(database.comment)
+    return (
+        ddl.AllowConnections(database.name, False),
+        ddl.CommentOnDatabase(database.name, text),
+        ddl.RenameDatabase(database.name, spare),
+        ddl.CommentOnDatabase(spare, text),
+    )
 
 
 def put_back(

@@ -9,6 +9,7 @@ from ...postgres import ddl, dropping
 from ...postgres.facts import Database, Facts
 from .. import checks
 from .base import Faults, Statements, Step, look_up, lost_race, refuse_protected
+from .moving import take_away, taking_away
 
 if t.TYPE_CHECKING:
     from ..run import Run
@@ -18,11 +19,16 @@ if t.TYPE_CHECKING:
 class RemoveLeftover(Step):
     """Drop what a command that is gone had begun to make: it holds nothing that was ever complete.
 
+    One that has the real name is first given another: a DROP that waits for a lock drops whatever has the
+    name when it gets it, and that may be a former database that somebody has just put back.
+
     :param in_use: whether it may have sessions of others: somebody may have taken it for complete.
+    :param spare: the other name; None when the database may not or cannot be renamed, or has such a name.
     """
 
     database: Database
     in_use: bool = False
+    spare: str | None = None
     held: t.ClassVar[bool] = True
     undoable: t.ClassVar[bool] = False
 
@@ -30,7 +36,8 @@ class RemoveLeftover(Step):
         return f'drop "{self.database.name}", which an interrupted command has left unfinished'
 
     def statements(self) -> Statements:
-        return (ddl.DropDatabase(self.database.name, force=True),)
+        away = () if self.spare is None else taking_away(self.database, spare=self.spare)
+        return (*away, ddl.DropDatabase(self.spare or self.database.name, force=True))
 
     def faults(self, facts: Facts) -> Faults:  # noqa: ARG002
         if not self.in_use:
@@ -43,7 +50,9 @@ class RemoveLeftover(Step):
             return
         if (found.oid, found.mark) != (self.database.oid, self.database.mark):
             raise lost_race(name)
-        dropping.drop(run.admin, name, force=True, doing=self.describe())
+        if self.spare is not None:
+            take_away(run.admin, name, found, spare=self.spare, token=run.token)
+        dropping.drop(run.admin, self.spare or name, force=True, doing=self.describe())
         run.reporter.note(f'removed "{name}", which an interrupted command had left unfinished')
 
 

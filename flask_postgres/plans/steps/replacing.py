@@ -33,7 +33,7 @@ class CloseToOthers(Step):
 
     database: Database
     token: str
-    phase: t.ClassVar[int] = SWAP
+    phase: int = SWAP
 
     def describe(self) -> str:
         return f'close "{self.database.name}" to new connections and end its sessions'
@@ -78,7 +78,7 @@ class Swap(Step):
     new: str
     aside: str
     token: str
-    phase: t.ClassVar[int] = SWAP
+    phase: int = SWAP
 
     def describe(self) -> str:
         return f'in one transaction, set "{self.old.name}" aside as "{self.aside}" and put the new one there'
@@ -106,11 +106,13 @@ class Swap(Step):
             run.admin.run(*rest, doing=doing)
 
     def undo(self, run: Run) -> None:
-        aside = look_up(run.admin, self.aside)
+        aside, present = look_up(run.admin, self.aside), look_up(run.admin, self.old.name)
+        swapped = made_here(run, self.old.name, present)
         if aside is None or aside.oid != self.old.oid:
+            if swapped:  # somebody has taken the old one away
+                raise lost_race(self.aside)
             return
-        present = look_up(run.admin, self.old.name)
-        if present is not None and not made_here(run, self.old.name, present):
+        if present is not None and not swapped:
             raise lost_race(self.old.name)
         if present is not None:
             close_unfinished(run.admin, self.old.name, present, token=self.token)
@@ -123,7 +125,7 @@ class Discard(Step):
 
     name: str
     of: str
-    phase: t.ClassVar[int] = DISCARD
+    phase: int = DISCARD
     final: t.ClassVar[bool] = True
     undoable: t.ClassVar[bool] = False
 
@@ -140,7 +142,7 @@ class Discard(Step):
         except FlaskPostgresError as error:
             run.reporter.note(
                 f'The new database "{self.of}" is complete. The old one is left as "{self.name}": '
-                f"{error.message}. Remove it with: flask psql recover --discard"
+                f"{error.message.rstrip('.')}. Remove it with: flask psql recover --discard"
             )
             return
         run.reporter.outcome(f'database "{self.of}" was deleted')
