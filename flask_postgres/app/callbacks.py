@@ -42,8 +42,8 @@ class Callback:
     def run(self, app: Flask, db: t.Any) -> None:
         """Run the callback in the app's context.
 
-        :raises CallbackFailed: whatever it raises, ``sys.exit`` included. A KeyboardInterrupt is not
-            the callback's own and passes through.
+        :raises CallbackFailed: whatever it raises, ``sys.exit`` and asyncio's CancelledError included. A
+            KeyboardInterrupt is not the callback's own and passes through.
         """
         args, kwargs = _arguments(self.func, {"app": app, "db": db})
         try:
@@ -51,7 +51,9 @@ class Callback:
                 result = self.func(*args, **kwargs)
                 if inspect.iscoroutine(result):
                     _finish(result)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise self._failed(error, app) from error
 
     def _failed(self, error: BaseException, app: Flask) -> CallbackFailed:

@@ -132,9 +132,9 @@ def _create_all(
                     report = create_tables(engine, of_bind)
                 if report.fallback is not None:
                     reporter.detail(f"the tables were made one by one: {report.fallback}")
-    except FlaskPostgresError:
+    except (FlaskPostgresError, KeyboardInterrupt):
         raise
-    except Exception as error:  # a model's mistake, or a listener of the app
+    except BaseException as error:  # a model's mistake, or a listener of the app
         place = faults.at(faults.where(error, root=app.root_path))
         hint = _AS_BYTES if "bytes-like" in str(error) else None
         raise AppError(f"create_all failed: {faults.describe(error)}{place}", hint=hint) from error

@@ -51,7 +51,9 @@ def load(script_info: ScriptInfo, *, on_connect: OnConnect | None = None) -> Loa
             if isinstance(error, AppNotLoaded):
                 return Loaded(error=error)
             raise
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             return Loaded(error=_not_loaded(error, root=_folder(script_info)))
 
 
@@ -144,8 +146,8 @@ def _not_loaded(error: BaseException, *, root: str | None) -> AppNotLoaded:
     if faults.is_connection_failure(error):
         message = f"the app connects to its database while it is imported, and that failed{place}:"
         hint = (
-            "A missing database is made by: flask psql setup. Better put what needs one into a function,"
-            " with @init_db_callback for making tables."
+            "A missing database is made by: flask psql setup. With --uri no app is needed. "
+            "Better put what needs one into a function, with @init_db_callback for making tables."
         )
         return _chained(AppNotLoaded(f"{message} {faults.describe(error)}", hint=hint), error)
     message = f"the app could not be loaded: {faults.describe(error)}{place}"

@@ -106,7 +106,9 @@ class Migrations:
         try:
             with output_kept(quiet=quiet), self.app.app_context():
                 yield
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             place = faults.at(faults.where(error, root=self.app.root_path))
             message = f"the migrations ({self.tool}) failed: {faults.describe(error)}{place}"
             raise MigrationFailed(message, hint=_hint(error)) from error

@@ -40,7 +40,9 @@ def _import(module_name: str, reference: str, app: Flask) -> t.Any:
     try:
         with app.app_context():
             return importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         place = faults.at(faults.where(error, root=app.root_path))
         message = f'metadata is "{reference}", which cannot be imported: {faults.describe(error)}{place}'
         raise AppError(message) from error

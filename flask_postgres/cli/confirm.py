@@ -8,6 +8,8 @@ import typing as t
 import click
 
 from ..errors import NotConfirmed
+from ..plans import checks
+from ..plans.build import Plan
 from ..plans.perform import Planned
 from ..postgres.facts import Database
 from ..postgres.probe import address_text
@@ -23,17 +25,26 @@ def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], No
         for plan, facts, uri in planned:
             if plan.at_stake is None:
                 continue
-            what = "will be lost for good" if plan.destroys else "will no longer be protected"
             lines = [
                 *_summary(plan.at_stake, uri, facts.role.name),
                 *(f"Note: {note}" for note in plan.notes),
             ]
             if plan.request.command == "recover" and facts.target and facts.aside:
                 lines += [_compared("now there", facts.target), _compared("set aside", facts.aside)]
-            click.echo(invocation.hide(f"This database {what}:\n" + "\n".join(lines)), err=True)
+            if plan.unfinished is not None:
+                lines.append(f"To keep it, run in SQL: {checks.keeping(plan.unfinished)}")
+            click.echo(invocation.hide(f"This database {_fate(plan)}:\n" + "\n".join(lines)), err=True)
             _expect_name(invocation, plan.at_stake.name)
 
     return ask
+
+
+def _fate(plan: Plan) -> str:
+    if plan.destroys is not None:
+        return "will be lost for good"
+    if plan.unprotects is not None:
+        return "will no longer be protected"
+    return "was left unfinished by an interrupted command, and will be lost for good"
 
 
 def size_text(size: int | None) -> str:

@@ -8,7 +8,7 @@ import typing as t
 
 import click
 
-from ..errors import AppError, FlaskPostgresError
+from ..errors import AppError, FlaskPostgresError, Refused
 from ..plans import checks, show
 from ..plans.build import Command, Plan, Request
 from ..plans.perform import Work, look, perform
@@ -245,7 +245,9 @@ def _make_missing(uri: PostgresUri) -> None:
         server = ensure_server(invocation, settings, uri, start=True)
         made = create_db(uri, connect_timeout=settings.connect_timeout)
     except FlaskPostgresError as error:
-        invocation.reporter.detail(f"what the app connects to could not be made: {error}")
+        # What the app's own error will not tell.
+        tell = invocation.reporter.note if isinstance(error, Refused) else invocation.reporter.detail
+        tell(f"what the app connects to could not be made: {error}")
         return
     if made:
         where = "on the embedded server " if server else ""

@@ -69,6 +69,8 @@ class Plan:
     :param outcome: what is said of the state that was found, before the steps.
     :param destroys: the database that will be gone afterwards; it wants a confirmation.
     :param unprotects: the database that nothing will protect afterwards; likewise.
+    :param unfinished: the database that an interrupted command has left unfinished, and that will be gone. It
+        counts as absent, but somebody may have gone on with it; likewise.
     :param notes: what the user should know before confirming.
     """
 
@@ -77,6 +79,7 @@ class Plan:
     outcome: str | None = None
     destroys: Database | None = None
     unprotects: Database | None = None
+    unfinished: Database | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -92,13 +95,13 @@ class Plan:
     @property
     def at_stake(self) -> Database | None:
         """The database whose name the user has to type."""
-        return self.destroys or self.unprotects
+        return self.destroys or self.unprotects or self.unfinished
 
     @property
     def doomed(self) -> tuple[Database, ...]:
         """Every database that only a confirmation may take away, or take the protection from."""
         dropped = (step.database for step in self.steps if isinstance(step, DropDatabase))
-        return (*filter(None, (self.destroys, self.unprotects)), *dropped)
+        return (*filter(None, (self.at_stake,)), *dropped)
 
     def faults(self, facts: Facts) -> t.Iterator[FlaskPostgresError]:
         """Yield every reason why the plan must not begin."""
@@ -161,7 +164,8 @@ def _create(case: _Situation) -> Plan:
     request, target = case.request, case.present
     _refuse_interrupted(case)
     if target is None:
-        return Plan(request=request, steps=(*_leftovers(case), *_make(case)))
+        unfinished = case.facts.target if request.overwrite else None
+        return Plan(request=request, steps=(*_leftovers(case), *_make(case)), unfinished=unfinished)
     if request.overwrite:
         return _replace(case, target)
     if target.invalid:
@@ -201,7 +205,8 @@ def _drop(case: _Situation) -> Plan:
 def _reset(case: _Situation) -> Plan:
     _refuse_interrupted(case)
     if case.present is None:
-        return Plan(request=case.request, steps=(*_leftovers(case), *_make(case)))
+        steps = (*_leftovers(case), *_make(case))
+        return Plan(request=case.request, steps=steps, unfinished=case.facts.target)
     return _replace(case, case.present)
 
 
@@ -389,8 +394,9 @@ def _refuse_interrupted(case: _Situation) -> None:
         raise Refused(message, hint="Open it again: flask psql recover")
     if aside is not None and (target is None or target.abandoned):
         message = f'an interrupted reset has set database "{case.name}" aside as "{aside.name}".'
+        them = "it" if len(case.facts.asides) == 1 else "all that are set aside"
         raise Refused(
-            message, hint="Put it back: flask psql recover, or drop it: flask psql recover --discard"
+            message, hint=f"Put it back: flask psql recover, or drop {them}: flask psql recover --discard"
         )
 
 

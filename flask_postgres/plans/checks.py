@@ -18,8 +18,8 @@ from ..errors import (
     ServerError,
     Unsupported,
 )
+from ..postgres import ddl
 from ..postgres.admin import APP_APPLICATION
-from ..postgres.ddl import Clauses
 from ..postgres.facts import Database, Facts
 from ..postgres.marks import State
 
@@ -50,7 +50,7 @@ def server(facts: Facts) -> Faults:
         )
 
 
-def creating(facts: Facts, clauses: Clauses) -> Faults:
+def creating(facts: Facts, clauses: ddl.Clauses) -> Faults:
     """Yield what stands against CREATE DATABASE with these clauses."""
     if not facts.role.createdb:
         yield PermissionDenied(
@@ -71,7 +71,7 @@ def creating(facts: Facts, clauses: Clauses) -> Faults:
     yield from _template(facts, clauses)
 
 
-def _template(facts: Facts, clauses: Clauses) -> Faults:
+def _template(facts: Facts, clauses: ddl.Clauses) -> Faults:
     template, name = facts.template, facts.template_name
     if facts.assumed or (name and not facts.can.templates):
         if name and not facts.can.templates:
@@ -159,8 +159,14 @@ def owning(database: Database, facts: Facts) -> Faults:
     if not database.owned:
         yield PermissionDenied(
             f'the role "{facts.role.name}" does not own database "{database.name}"; "{database.owner}" does.',
-            hint=f"As a superuser, run: {granting(database.owner, facts)}",
+            hint=f"As a superuser, run: {_owner_rights(database, facts)}",
         )
+
+
+def _owner_rights(database: Database, facts: Facts) -> str:
+    if database.owner_superuser:  # whose rights are too many to give away
+        return f"ALTER DATABASE {quoted(database.name)} OWNER TO {quoted(facts.role.name)}"
+    return granting(database.owner, facts)
 
 
 def granting(owner: str, facts: Facts) -> str:
@@ -204,8 +210,13 @@ def used_unfinished(database: Database) -> Faults:
         yield DatabaseInUse(
             f'database "{database.name}" is unfinished, for the command that made it was interrupted, '
             f"but it is in use: {sessions_text(dataclasses.replace(database, sessions=tuple(counted)))}.",
-            hint="Close them, and it is removed. To keep it, take the last line of its comment away.",
+            hint=f"Close them, and it is removed. To keep it, run: {keeping(database)}",
         )
+
+
+def keeping(database: Database) -> str:
+    """Return the SQL that makes a database that was left unfinished count as complete."""
+    return ddl.sql_text(ddl.CommentOnDatabase(database.name, database.comment))
 
 
 def protected(name: str) -> DatabaseProtected:

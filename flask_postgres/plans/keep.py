@@ -54,8 +54,9 @@ def recover(request: Request, facts: Facts, token: str) -> Plan:
     if target is not None and target.state in (State.BLOCKED, State.ASIDE):
         return Plan(request=request, steps=(Reopen(database=target), *clean), notes=notes)
     if not facts.asides:
+        abandoned = target if target is not None and target.abandoned else None
         outcome = None if clean or notes else f'nothing to recover for database "{request.dbname}"'
-        return Plan(request=request, steps=clean, outcome=outcome, notes=notes)
+        return Plan(request=request, steps=clean, outcome=outcome, unfinished=abandoned, notes=notes)
     aside = _chosen(request, facts)
     if aside.invalid:
         raise Refused(

@@ -169,7 +169,8 @@ def _reopen(run: Run) -> None:
 
 def _add_to(error: BaseException, text: str) -> None:
     if isinstance(error, FlaskPostgresError):
-        error.hint = f"{error.hint} {text}" if error.hint else text
+        end = "" if not error.hint or error.hint.endswith((".", "!", "?")) else "."
+        error.hint = f"{error.hint}{end} {text}" if error.hint else text
     elif isinstance(error, Interrupted):
         error.remark = text
     else:

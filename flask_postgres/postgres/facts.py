@@ -82,6 +82,7 @@ class Database:
     oid: int = 0
     owner: str = ""
     owned: bool = True
+    owner_superuser: bool = False
     allow_connections: bool = True
     connection_limit: int = -1
     is_template: bool = False
@@ -326,6 +327,8 @@ SELECT json_build_object(
   'databases', (SELECT json_agg(json_build_object(
       'name', d.datname, 'oid', CAST(d.oid AS bigint), 'owner', pg_catalog.pg_get_userbyid(d.datdba),
       'owned', me.rolsuper OR pg_catalog.pg_has_role(d.datdba, 'USAGE'),
+      'owner_superuser', coalesce(
+         (SELECT o.rolsuper FROM pg_catalog.pg_roles o WHERE o.oid = d.datdba), false),
       'allow_connections', d.datallowconn, 'connection_limit', d.datconnlimit,
       'is_template', d.datistemplate, 'encoding', pg_catalog.pg_encoding_to_char(d.encoding),
       'collate', d.datcollate, 'ctype', d.datctype,

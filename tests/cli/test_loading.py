@@ -118,6 +118,22 @@ def test_an_app_that_connects_while_it_is_imported(
         assert project.here(*arguments).code == 0
 
 
+def test_an_app_that_connects_to_what_was_set_aside(project: Project, server: Server, dbname: str) -> None:
+    """Its own error says only that the database is missing; recover needs no app."""
+    uri = full(server.uri(dbname))
+    project.write({"app.py": CONNECTS.format(uri=uri)})
+    assert project.here("setup").code == 0
+    before, aside = oid(server, dbname), f"{dbname}~old~0badcafe"
+    mark = f'[flask-postgres:aside {{"of": "{dbname}", "token": "0badcafe"}}]'
+    server.execute(f'ALTER DATABASE "{dbname}" RENAME TO "{aside}"')
+    server.execute(f"COMMENT ON DATABASE \"{aside}\" IS '{mark}'")
+    result = project.here("setup")
+    assert "Put it back: flask psql recover" in result.err, str(result)
+    assert "With --uri no app is needed." in error(result)
+    assert project.here("recover", "--uri", uri).code == 0
+    assert oid(server, dbname) == before
+
+
 def test_the_other_commands_give_its_line(project: Project, server: Server, dbname: str) -> None:
     project.write({"app.py": CONNECTS.format(uri=full(server.uri(dbname)))})
     for arguments in (["init"], ["drop", "-f"], ["reset", "-f"]):

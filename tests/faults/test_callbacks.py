@@ -20,6 +20,8 @@ ENDING = {
     "recurses": "init_db(app, db)",
     "drops what is ours": "db.session.execute(db.text('SELECT pg_terminate_backend(pg_backend_pid())'))",
     "interrupts itself": "raise KeyboardInterrupt",
+    "is cancelled": "import asyncio\nraise asyncio.CancelledError('c@n/ary:pw')",
+    "closes a generator": "raise GeneratorExit('c@n/ary:pw')",
 }
 
 HOLDING = """

@@ -412,6 +412,23 @@ def test_an_unfinished_one_that_is_in_use(world: World) -> None:  # noqa: F811
     assert world.rows() == NEW_ROWS
 
 
+@pytest.mark.parametrize("command", [["reset"], ["recover"], ["setup", "-o"], ["create", "-o"]])
+def test_an_unfinished_one_that_somebody_has_gone_on_with(world: World, command: list[str]) -> None:  # noqa: F811
+    """It may hold their work by now: whatever can ask does so, and says how to keep it."""
+    world.app()
+    world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
+    settled(world, "nobody at work", world.nobody_at_work)
+    with world.cluster.connect(world.dbname) as session:
+        session.execute("INSERT INTO pet (name) VALUES ('work of days')")
+    refused = world.run(*command)
+    assert (refused.code, "nobody answered" in refused.err) == (1, True), str(refused)
+    assert "work of days" in (world.rows() or [])
+    (keeping,) = (line for line in refused.err.splitlines() if line.startswith("To keep it"))
+    world.cluster.execute(keeping.partition(": ")[2])
+    assert "already exists" in world.run("create").err
+    assert "work of days" in (world.rows() or [])
+
+
 def test_an_unfinished_one_that_a_pooler_keeps_a_session_on(world: World) -> None:  # noqa: F811
     """PgBouncer's own last words in session mode mean that nobody is there; any other words, somebody."""
     world.app()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ...errors import FlaskPostgresError
+from ...errors import DatabaseMissing, FlaskPostgresError
 from ...postgres import ddl, sessions
 from ...postgres.facts import Database, Facts
 from ...postgres.marks import Mark, State
@@ -139,6 +139,9 @@ class Discard(Step):
         try:
             with run.reporter.progress(f'dropping the old database "{self.of}"'):
                 run.admin.run(*self.statements(), doing=self.describe())
+        except DatabaseMissing:
+            run.reporter.note(f'the old database "{self.name}" was gone already')
+            return
         except FlaskPostgresError as error:
             run.reporter.note(
                 f'The new database "{self.of}" is complete. The old one is left as "{self.name}": '
