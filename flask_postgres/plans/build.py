@@ -410,13 +410,13 @@ def _leftover_notes(case: _Situation, *, redone: bool = False) -> tuple[str, ...
     if case.request.force_disconnect and not case.facts.can.force:
         notes.append(f"--force-disconnect has no effect: {case.facts.can.product} has no FORCE")
     notes += [
-        f'an interrupted reset has left a former database as "{item.name}" '
-        "(flask psql recover puts it back, recover --discard drops it)"
+        f'an interrupted reset has left a former database as "{item.name}". '
+        "Put it back: flask psql recover, or drop it: flask psql recover --discard"
         for item in asides
     ]
     unmade = [item for item in case.facts.unmade if not (redone and item.owned)]
     notes += [
-        f'an interrupted command has left "{item.name}" unfinished (flask psql recover removes it)'
+        f'an interrupted command has left "{item.name}" unfinished. Remove it: flask psql recover'
         for item in unmade
     ]
     return tuple(notes)

@@ -196,7 +196,7 @@ def test_unmade_without_a_mark(world: World) -> None:  # noqa: F811
     assert [item.kind for item in world.status().leftovers] == ["unmade"]
     result = world.run("create")
     assert result.code == 0
-    assert "unfinished (flask psql recover removes it)" in result.err
+    assert "unfinished. Remove it: flask psql recover" in result.err
     assert world.run("recover").code == 0
     assert world.names() == {world.dbname}
 
