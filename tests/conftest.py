@@ -28,11 +28,13 @@ hypothesis.settings.load_profile("same")
 
 
 def pytest_configure() -> None:
-    """Take SIGINT as a terminal sends it: a shell that runs the tests in the background ignores it, and
-    every command that they start would inherit that.
+    """Take SIGINT and SIGHUP as a terminal sends them: a shell that runs the tests in the background, or
+    nohup, ignores one of them, and every command that they start would inherit that.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

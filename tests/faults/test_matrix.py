@@ -115,6 +115,8 @@ def _check(world: World, cell: Cell, result: Result, old: State | None) -> None:
     state = world.state()
     killed = cell.cause == "SIGKILL"
     if result.code == 0:
+        lost = cell.cause in ("SIGINT", "SIGTERM", "SIGHUP") and not cell.late and not cell.statement
+        assert not lost, f"the signal had no effect: {result}"
         _check_done(world, cell, result)
     elif cell.late and state is not None and _is_new(world, cell, state):
         assert killed, f"complete, but not said to be: {result}"
