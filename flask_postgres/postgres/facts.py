@@ -68,6 +68,7 @@ class Database:
     """A database as ``pg_database`` has it.
 
     :param owned: whether our role has the rights of the owner.
+    :param owner_superuser: whether the owner is a superuser, whose rights nobody should be told to grant.
     :param comment: what others wrote; our mark is in ``mark``.
     :param provider: who knows its locale: ``libc``, ``icu`` or ``builtin``.
     :param locale: the locale of a provider other than libc.

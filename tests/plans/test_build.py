@@ -7,8 +7,10 @@ import typing as t
 
 import pytest
 
+from flask_postgres import PostgresUri
 from flask_postgres.errors import AtWork, DatabaseMissing, Refused, ServerError
 from flask_postgres.plans.build import Command, Plan, Request, build
+from flask_postgres.plans.perform import Planned, _at_stake
 from flask_postgres.plans.steps import SWAP, Finish, MakeUnfinished, Step, Swap
 from flask_postgres.postgres.capabilities import Capabilities, from_answers
 from flask_postgres.postgres.ddl import sql_text
@@ -296,3 +298,21 @@ def test_open_sessions(force: bool) -> None:
         made = plan(t.cast("Command", command), facts(busy), force_disconnect=force)
         faults = [str(fault) for fault in made.faults(facts(busy))]
         assert any("1 open session" in fault and '"psql" as ann' in fault for fault in faults) == (not force)
+
+
+def test_what_is_not_carried_over_is_said_before_the_confirmation() -> None:
+    made = plan("reset", facts(dataclasses.replace(SHOP, labels=2, allow_connections=False)))
+    assert "security labels of this database will be lost: 2" in made.notes
+    assert "the new database will be open to connections, which this one is not" in made.notes
+    assert not any("labels" in note or "open to" in note for note in plan("reset", facts(SHOP)).notes)
+
+
+def test_the_confirmation_is_for_one_server() -> None:
+    """The first database of every fresh server has the same number."""
+    made = plan("drop", facts(SHOP))
+    stakes = [
+        _at_stake([Planned(made, facts(SHOP), PostgresUri(f"postgresql://{host}/shop"))])
+        for host in ("one", "two")
+    ]
+    assert len(stakes[0]) == len(stakes[1]) == 1
+    assert not stakes[0] & stakes[1]
