@@ -38,26 +38,34 @@ from __future__ import annotations
 
 import typing as t
 
+from .remedies import Remedies, Remedy, as_tuple, for_python, joined
+
 
 class FlaskPostgresError(Exception):
     """Base of all errors of Flask-Postgres: what is wrong, and what to do about it.
 
     :param message: one line that says what is wrong and what was looked at.
-    :param hint: one line that says what to do, if there is something to do.
+    :param remedy: what to do about it: one remedy or several, if there are any.
     """
 
     exit_code: t.ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, remedy: Remedies = None) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.remedies: tuple[Remedy, ...] = as_tuple(remedy)
+        self.notes: list[str] = []
+        """What else is true after the error, such as what could not be undone."""
 
     def __str__(self) -> str:
-        if not self.hint:
-            return self.message
-        end = "" if self.message.endswith((".", ":", "!", "?", "…")) else "."
-        return f"{self.message}{end} {self.hint}"
+        return self.text(for_python)
+
+    def text(self, render: t.Callable[[Remedy], str]) -> str:
+        """Return the error in one line.
+
+        :param render: renders a remedy for whoever reads it.
+        """
+        return joined(self.message, notes=self.notes, remedies=[render(item) for item in self.remedies])
 
 
 class UsageError(FlaskPostgresError):
@@ -73,8 +81,8 @@ class UriValidationError(UsageError, ValueError):
         ``database`` or ``query``.
     """
 
-    def __init__(self, message: str, *, part: str, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, part: str, remedy: Remedies = None) -> None:
+        super().__init__(message, remedy=remedy)
         self.part = part
 
 
@@ -149,8 +157,8 @@ class ServerError(FlaskPostgresError):
         drivers carry no code then.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None, sqlstate: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, remedy: Remedies = None, sqlstate: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
         self.sqlstate = sqlstate
 
 
@@ -202,4 +210,5 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
-        self.remark: str | None = None
+        self.notes: list[str] = []
+        self.remedies: tuple[Remedy, ...] = ()

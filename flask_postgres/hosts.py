@@ -8,6 +8,7 @@ import typing as t
 from sqlalchemy.engine import URL
 
 from .errors import UriValidationError
+from .remedies import Remedies
 
 
 def hosts_of(url: URL) -> tuple[tuple[str, int | None], ...]:
@@ -117,5 +118,5 @@ def _several(value: str | t.Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _fault(part: str, message: str, hint: str | None = None) -> UriValidationError:
-    return UriValidationError(message, part=part, hint=hint)
+def _fault(part: str, message: str, remedy: Remedies = None) -> UriValidationError:
+    return UriValidationError(message, part=part, remedy=remedy)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from .remedies import Remedy
+
 
 class Reporter(t.Protocol):
     """Takes the words of the core. The command line prints them; the Python API drops them."""
@@ -12,7 +14,7 @@ class Reporter(t.Protocol):
     def outcome(self, message: str) -> None:
         """Tell what has happened, in the words that scripts rely on."""
 
-    def note(self, message: str) -> None:
+    def note(self, message: str, *remedies: Remedy) -> None:
         """Tell something that the user should know, but that is not the outcome."""
 
     def detail(self, message: str) -> None:
@@ -28,7 +30,7 @@ class Silence:
     def outcome(self, message: str) -> None:
         pass
 
-    def note(self, message: str) -> None:
+    def note(self, message: str, *remedies: Remedy) -> None:
         pass
 
     def detail(self, message: str) -> None:

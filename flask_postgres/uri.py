@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 from .errors import UriValidationError
 from .hosts import check_hosts, hosts_of, port_number, with_readable_hosts
+from .remedies import Remedies
 
 NAME_BYTES = 63
 """The longest name PostgreSQL keeps: NAMEDATALEN - 1. It truncates longer ones without an error."""
@@ -265,5 +266,5 @@ def _text(value: str | tuple[str, ...] | None) -> str | None:
     return value[-1] if isinstance(value, tuple) else value
 
 
-def _fault(part: str, message: str, hint: str | None = None) -> UriValidationError:
-    return UriValidationError(message, part=part, hint=hint)
+def _fault(part: str, message: str, remedy: Remedies = None) -> UriValidationError:
+    return UriValidationError(message, part=part, remedy=remedy)

@@ -154,7 +154,7 @@ def _check_not_disputed(app: Flask, callback: Callback) -> None:
     names = " or ".join(disputed(app, callback.origin))
     if names:
         message = f"the init callback {callback.name} could belong to {names}, which stand side by side."
-        raise AppError(message, hint="Say whose it is: @init_db_callback(app=…).")
+        raise AppError(message, remedy="Say whose it is: @init_db_callback(app=…).")
 
 
 def _warn_replaced(new: Callback, old: Callback, *, stacklevel: int) -> None:
@@ -183,7 +183,7 @@ def _check_signature(func: AnyCallable) -> None:
         where = _definition(func)
         message = f"the init callback {getattr(func, '__qualname__', func)} asks for {names}"
         message += f" ({where})." if where else "."
-        raise AppError(message, hint="It can take app, db, both in any order, or nothing.")
+        raise AppError(message, remedy="It can take app, db, both in any order, or nothing.")
 
 
 def _arguments(func: AnyCallable, offered: dict[str, t.Any]) -> tuple[list[t.Any], dict[str, t.Any]]:

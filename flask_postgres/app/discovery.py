@@ -155,9 +155,11 @@ def _not_found(app: Flask, registered: t.Any) -> ExtensionNotFound:
     if registered is not None:
         kind = f"{type(registered).__module__}.{type(registered).__qualname__}"
         message = f'the extension "sqlalchemy" of the app "{name}" is a {kind}, which is not known here.'
-        return ExtensionNotFound(message, hint="Flask-SQLAlchemy 3 or Flask-SQLAlchemy-Lite is needed.")
+        return ExtensionNotFound(message, remedy="Flask-SQLAlchemy 3 or Flask-SQLAlchemy-Lite is needed.")
     present = ", ".join(sorted(app.extensions)) or "none"
     message = f'the app "{name}" has no Flask-SQLAlchemy instance (its extensions: {present}).'
     if any(adapter.class_module in sys.modules for adapter in ADAPTERS):
-        return ExtensionNotFound(message, hint="Call db.init_app(app), or SQLAlchemy(app).")
-    return ExtensionNotFound(message, hint="Install Flask-SQLAlchemy or Flask-SQLAlchemy-Lite and set it up.")
+        return ExtensionNotFound(message, remedy="Call db.init_app(app), or SQLAlchemy(app).")
+    return ExtensionNotFound(
+        message, remedy="Install Flask-SQLAlchemy or Flask-SQLAlchemy-Lite and set it up."
+    )

@@ -77,7 +77,7 @@ def _check_reachable(engine: Engine) -> None:
         raise AppError(
             f"the app's engine is for {engine.url.get_backend_name()}, so init cannot reach a PostgreSQL"
             " database through it.",
-            hint="Let SQLALCHEMY_DATABASE_URI name a PostgreSQL database.",
+            remedy="Let SQLALCHEMY_DATABASE_URI name a PostgreSQL database.",
         )
     if _has_creator(engine):
         raise _creator_error(engine)
@@ -122,5 +122,5 @@ def _creator_error(engine: Engine) -> AppError:
     return AppError(
         f'the app\'s engine for "{database}" opens its connections with a function of its own (creator),'
         " so they cannot be sent to another database.",
-        hint="Put the address into the URI and other arguments into connect_args.",
+        remedy="Put the address into the URI and other arguments into connect_args.",
     )

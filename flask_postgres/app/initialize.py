@@ -7,6 +7,7 @@ import dataclasses
 import typing as t
 
 from ..errors import AppError, CallbackFailed, FlaskPostgresError, MigrationFailed
+from ..remedies import as_tuple
 from ..reporting import Reporter, Silence
 from . import faults
 from .callbacks import Callback, callback_for
@@ -81,7 +82,7 @@ def choose(
             return Choice(callback=callback)
         if how == "callback":
             message = "init_with is callback, but the app registers none."
-            raise AppError(message, hint="Decorate a function with @flask_postgres.init_db_callback.")
+            raise AppError(message, remedy="Decorate a function with @flask_postgres.init_db_callback.")
     if how == "migrations":
         return Choice(migrations=require_migrations(app, extension))
     if how == "auto" and (migrations := find_migrations(app, extension)) is not None:
@@ -113,7 +114,7 @@ def initialize(
             heads = choice.migrations.upgrade()
             return f"{choice}, to {', '.join(heads)}"
     except (CallbackFailed, MigrationFailed) as error:
-        error.hint = error.hint or _other_binds(error, extension, binds)
+        error.remedies = error.remedies or as_tuple(_other_binds(error, extension, binds))
         raise
     if choice.kind == "create_all":
         _create_all(app, extension, choice, create_tables, reporter or Silence())
@@ -136,8 +137,8 @@ def _create_all(
         raise
     except BaseException as error:  # a model's mistake, or a listener of the app
         place = faults.at(faults.where(error, root=app.root_path))
-        hint = _AS_BYTES if "bytes-like" in str(error) else None
-        raise AppError(f"create_all failed: {faults.describe(error)}{place}", hint=hint) from error
+        remedy = _AS_BYTES if "bytes-like" in str(error) else None
+        raise AppError(f"create_all failed: {faults.describe(error)}{place}", remedy=remedy) from error
 
 
 def _tables(
@@ -152,7 +153,7 @@ def _tables(
         elif key is None:
             raise AppError(
                 f"{extension.name} does not know the app's tables, so create_all has nothing to make.",
-                hint='Set metadata = "myapp.models:Base", or register an init_db_callback.',
+                remedy='Set metadata = "myapp.models:Base", or register an init_db_callback.',
             )
 
 

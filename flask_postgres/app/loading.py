@@ -149,9 +149,9 @@ def _not_loaded(error: BaseException, *, root: str | None) -> AppNotLoaded:
             "A missing database is made by: flask psql setup. With --uri no app is needed. "
             "Better put what needs one into a function, with @init_db_callback for making tables."
         )
-        return _chained(AppNotLoaded(f"{message} {faults.describe(error)}", hint=hint), error)
+        return _chained(AppNotLoaded(f"{message} {faults.describe(error)}", remedy=hint), error)
     message = f"the app could not be loaded: {faults.describe(error)}{place}"
-    return _chained(AppNotLoaded(message, hint=_driver_hint(error)), error)
+    return _chained(AppNotLoaded(message, remedy=_driver_hint(error)), error)
 
 
 def _chained(error: AppNotLoaded, cause: BaseException) -> AppNotLoaded:

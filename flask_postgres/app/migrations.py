@@ -111,7 +111,7 @@ class Migrations:
         except BaseException as error:
             place = faults.at(faults.where(error, root=self.app.root_path))
             message = f"the migrations ({self.tool}) failed: {faults.describe(error)}{place}"
-            raise MigrationFailed(message, hint=_hint(error)) from error
+            raise MigrationFailed(message, remedy=_hint(error)) from error
 
 
 class _WithConfig(Migrations):
@@ -257,7 +257,7 @@ def require_migrations(app: Flask, extension: Extension) -> Migrations:
         raise AppError(
             "the app has no migrations: neither Flask-Migrate nor Flask-Alembic has a revision,"
             f" and there is none by {looked}.",
-            hint='Make the first one, such as with "flask db init" and "flask db migrate".',
+            remedy='Make the first one, such as with "flask db init" and "flask db migrate".',
         )
     return found
 

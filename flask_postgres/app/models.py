@@ -22,7 +22,7 @@ def load_metadata(reference: str, app: Flask) -> MetaData:
 
     module_name, colon, attribute = reference.partition(":")
     if not (module_name and colon and attribute):
-        raise AppError(f'metadata is "{reference}".', hint='Write it like "myapp.models:Base".')
+        raise AppError(f'metadata is "{reference}".', remedy='Write it like "myapp.models:Base".')
     found = _import(module_name, reference, app)
     for name in attribute.split("."):
         if not hasattr(found, name):

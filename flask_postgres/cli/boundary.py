@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import signal
@@ -11,14 +12,16 @@ import traceback
 import typing as t
 
 import click
+from click.core import ParameterSource
 
 from ..errors import FlaskPostgresError, Interrupted, PreflightFailed, SettingsError
 from ..redaction import Redactor
+from ..remedies import Remedy, for_shell, joined
 
 REDACTOR = "flask_postgres.redactor"
 VERBOSE = "flask_postgres.verbose"
-AIMED = "flask_postgres.aimed"
-"""What chose the database on the command line: a command that a message names needs it again."""
+SELECTION = "flask_postgres.selection"
+"""The flags that select the database, as they were typed: a command in a remedy needs them again."""
 
 
 @contextlib.contextmanager
@@ -28,11 +31,13 @@ def boundary(ctx: click.Context) -> t.Iterator[None]:
     try:
         yield
     except FlaskPostgresError as error:
-        _say(ctx, error_lines(error), error)
+        _say(ctx, error_lines(ctx, error), error)
         ctx.exit(error.exit_code)
     except Interrupted as error:
         name = signal.Signals(error.signum).name
-        _say(ctx, [f"stopped by {name}. {error.remark or 'Nothing is left half done.'}"], error)
+        notes = error.notes or ["Nothing is left half done."]
+        shown = [in_shell(ctx)(remedy) for remedy in error.remedies]
+        _say(ctx, [joined(f"stopped by {name}.", notes=notes, remedies=shown)], error)
         ctx.exit(1)
     except BrokenPipeError:
         raise  # whoever reads the output has seen enough; Click ends quietly
@@ -62,19 +67,24 @@ def redactor(ctx: click.Context) -> Redactor:
     return found
 
 
-def error_lines(error: FlaskPostgresError) -> list[str]:
+def error_lines(ctx: click.Context, error: FlaskPostgresError) -> list[str]:
     """Return the message of an error, followed by the reasons where there are several together."""
     if isinstance(error, SettingsError) and len(error.faults) > 1:
         return [f"{len(error.faults)} settings are wrong:", *error.faults]
     if isinstance(error, PreflightFailed):
-        return [f"nothing was done, for {len(error.reasons)} reasons:", *map(str, error.reasons)]
-    return [str(error)]
+        render = in_shell(ctx)
+        reasons = [reason.text(render) for reason in error.reasons]
+        return [f"{len(reasons)} checks failed; nothing was changed:", *reasons]
+    return [error.text(in_shell(ctx))]
 
 
-def aimed(ctx: click.Context, text: str) -> str:
-    """Add to a message that ends with a command to run what makes that mean the same database."""
-    flag = ctx.find_root().meta.get(AIMED)
-    return f"{text.rstrip('.')} (with {flag})" if flag and ": flask psql " in text else text
+def in_shell(ctx: click.Context) -> t.Callable[[Remedy], str]:
+    """Return what renders a remedy with the flags that the user has typed, ready to copy."""
+    from flask.cli import ScriptInfo
+
+    script, source = ctx.find_object(ScriptInfo), ctx.find_root().get_parameter_source("app")
+    app = script.app_import_path if script and source is ParameterSource.COMMANDLINE else None
+    return functools.partial(for_shell, flags=ctx.find_root().meta.get(SELECTION, ()), app=app)
 
 
 def one_line(text: str) -> str:
@@ -91,9 +101,9 @@ def _say(ctx: click.Context, lines: t.Sequence[str], error: BaseException) -> No
     hide = redactor(ctx)
     first, *rest = lines
     label = click.style("Error:", fg="red", bold=True)
-    click.echo(f"{label} {one_line(hide(aimed(ctx, first)))}", err=True, color=colour(ctx))
+    click.echo(f"{label} {one_line(hide(first))}", err=True, color=colour(ctx))
     for line in rest:
-        click.echo(f"  - {one_line(hide(aimed(ctx, line)))}", err=True)
+        click.echo(f"  - {one_line(hide(line))}", err=True)
     if ctx.find_root().meta.get(VERBOSE):
         click.echo(hide("".join(traceback.format_exception(error))), err=True, nl=False)
 

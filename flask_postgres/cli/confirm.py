@@ -13,6 +13,7 @@ from ..plans.build import Plan
 from ..plans.perform import Planned
 from ..postgres.facts import Database
 from ..postgres.probe import address_text
+from ..remedies import Option
 from ..uri import PostgresUri
 from .boundary import printable
 from .context import Invocation
@@ -85,7 +86,7 @@ def _expect_name(invocation: Invocation, name: str) -> None:
     except (EOFError, KeyboardInterrupt):
         click.echo(err=True)
         raise NotConfirmed(
-            "nobody answered, so nothing was done.", hint="To go on without being asked: --force"
+            "nobody answered, so nothing was done.", remedy=Option("To skip the confirmation: {}", "force")
         ) from None
     if not sys.stdin.isatty():
         click.echo(err=True)  # an answer through a pipe ends no line on the screen

@@ -10,7 +10,8 @@ import typing as t
 import click
 
 from ..redaction import Redactor
-from .boundary import aimed, colour, one_line
+from ..remedies import Remedy, joined
+from .boundary import colour, in_shell, one_line
 
 PROGRESS_AFTER = 0.7
 """Seconds of silence before a terminal is told what is under way."""
@@ -30,9 +31,10 @@ class Console:
         if not self._quiet:
             self._line(message, fg="green")
 
-    def note(self, message: str) -> None:
+    def note(self, message: str, *remedies: Remedy) -> None:
         if not self._quiet:
-            self._line(message, fg="yellow")
+            shown = [in_shell(self._ctx)(remedy) for remedy in remedies]
+            self._line(joined(message, remedies=shown), fg="yellow")
 
     def detail(self, message: str) -> None:
         if self._verbose:
@@ -56,6 +58,6 @@ class Console:
             timer.cancel()
 
     def _line(self, message: str, **style: t.Any) -> None:
-        text = one_line(self._hide(aimed(self._ctx, message)))
+        text = one_line(self._hide(message))
         with contextlib.suppress(OSError):  # whoever reads it may be gone; the work goes on
             click.echo(click.style(text, **style), err=True, color=self._colour)

@@ -14,8 +14,9 @@ from click.core import ParameterSource
 
 from ..errors import AppNotLoaded, EnvironmentNotAllowed, ExtensionNotFound, FlaskPostgresError, UsageError
 from ..redaction import Redactor
+from ..remedies import Remedy
 from ..settings.schema import BY_NAME
-from .boundary import AIMED, VERBOSE, aimed, redactor
+from .boundary import SELECTION, VERBOSE, in_shell, redactor
 from .console import Console
 from .foreign import redacted
 
@@ -41,7 +42,7 @@ class Invocation:
         self.hide: Redactor = redactor(ctx)
         quiet, verbose = bool(ctx.params.get("quiet")), bool(ctx.params.get("verbose"))
         ctx.find_root().meta[VERBOSE] = verbose
-        ctx.find_root().meta[AIMED] = self._aimed()
+        ctx.find_root().meta[SELECTION] = self._selection()
         self.reporter: Console = Console(ctx, self.hide, quiet=quiet, verbose=verbose)
         self._on_connect = on_connect
         self._cwd = _working_directory()
@@ -55,9 +56,9 @@ class Invocation:
         """Print data on stdout, without secrets."""
         self.reporter.data(text)
 
-    def aim(self, text: str) -> str:
-        """Make a command in a text mean the database that this command is about."""
-        return aimed(self.ctx, text)
+    def render(self, remedy: Remedy) -> str:
+        """Return a remedy with the flags that the user has typed."""
+        return in_shell(self.ctx)(remedy)
 
     @functools.cached_property
     def loaded(self) -> Loaded:
@@ -159,7 +160,7 @@ class Invocation:
         looked = "looked at --uri, FLASK_POSTGRES_TARGET_DATABASE_URI, SQLALCHEMY_DATABASE_URI, the TOML file"
         raise UsageError(
             f"no database is named ({looked}, and the app's engine).",
-            hint='Set app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql://localhost:5432/mydb"',
+            remedy='Set app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql://localhost:5432/mydb"',
         )
 
     def guard(self) -> None:
@@ -184,10 +185,20 @@ class Invocation:
         """
         _ = self.app
 
-    def _aimed(self) -> str | None:
-        if "target_database_uri" in self._typed():
-            return "the same --uri"
-        return "its --bind-key" if self.several else None
+    def _selection(self) -> list[str]:
+        """Return the flags that select the database and its server, as they were typed."""
+        typed = self._typed()
+        flags = [
+            word
+            for name, flag in (("target_database_uri", "--uri"), ("admin_dbname", "--admin-dbname"))
+            if name in typed
+            for word in (flag, _as_typed(typed[name]))
+        ]
+        if self.options.get("config_file"):
+            flags += ["--config", str(self.options["config_file"])]
+        for key in self.options.get("bind_key") or ():
+            flags += ["--bind-key", key]
+        return [*flags, "--all-binds"] if self.options.get("all_binds") else flags
 
     def _typed(self) -> dict[str, t.Any]:
         """Return the settings whose flags the user has typed, not a flag's default."""
@@ -224,10 +235,16 @@ class Invocation:
         self.hide.add(secrets_in(value), shown=names_in(value))
 
 
+def _as_typed(value: t.Any) -> str:
+    from ..uri import PostgresUri
+
+    return value.render(hide_password=False) if isinstance(value, PostgresUri) else str(value)
+
+
 def _working_directory() -> pathlib.Path:
     try:
         return pathlib.Path.cwd()
     except OSError:
         raise FlaskPostgresError(
-            "the working directory does not exist any more.", hint="Change to one that does."
+            "the working directory does not exist any more.", remedy="Change to one that does."
         ) from None

@@ -10,7 +10,7 @@ import click
 
 from ..errors import AppError, FlaskPostgresError, Refused
 from ..plans import checks, show
-from ..plans.build import Command, Plan, Request
+from ..plans.build import CommandName, Plan, Request
 from ..plans.perform import Work, look, perform
 from ..postgres import ddl, marks
 from ..postgres.admin import Connector
@@ -34,7 +34,7 @@ NEEDS_THE_APP = ("init", "setup", "reset")
 
 
 def carry_out(
-    command: Command,
+    command: CommandName,
     *,
     build: t.Callable[[Request, Facts, str], Plan] | None = None,
     guarded: bool = True,
@@ -111,7 +111,7 @@ def release(invocation: Invocation) -> None:
     extension.dispose()
 
 
-def _works(invocation: Invocation, command: Command, chosen: t.Sequence[Target]) -> list[Work]:
+def _works(invocation: Invocation, command: CommandName, chosen: t.Sequence[Target]) -> list[Work]:
     start = command in STARTS_A_SERVER and not invocation.options.get("dry_run")
     servers = [ensure_server(invocation, invocation.settings, target.uri, start=start) for target in chosen]
     reaches = [connector(invocation, target.uri, bind_key=target.keys[0]) for target in chosen]
@@ -130,7 +130,7 @@ def _works(invocation: Invocation, command: Command, chosen: t.Sequence[Target])
 
 
 def _request(
-    invocation: Invocation, command: Command, dbname: str, how: str, *, among_others: bool
+    invocation: Invocation, command: CommandName, dbname: str, how: str, *, among_others: bool
 ) -> Request:
     settings, options = invocation.settings, invocation.options
     return Request(

@@ -12,6 +12,7 @@ from ..postgres.facts import Database
 from ..postgres.marks import State
 from ..postgres.probe import address_text
 from ..postgres.status import Leftover, Status, describe
+from ..remedies import Remedy, for_shell
 from ..uri import PostgresUri
 from .boundary import printable
 from .confirm import size_text
@@ -75,12 +76,12 @@ class Report:
         }
         return json.dumps(_each_text(document, hide), indent=2)
 
-    def as_text(self, aim: t.Callable[[str], str]) -> str:
+    def as_text(self, render: t.Callable[[Remedy], str] = for_shell) -> str:
         """Return the report as a table.
 
-        :param aim: makes a command in a text mean the same database.
+        :param render: renders the command that removes a leftover.
         """
-        rows = [(name, printable(aim(value))) for name, value in self._rows()]
+        rows = [(name, printable(value)) for name, value in self._rows(render)]
         width = max(len(name) for name, _ in rows) + 2
         return "\n".join(f"{name + ':' if name else '':<{width}}{value}" for name, value in rows)
 
@@ -124,7 +125,7 @@ class Report:
             return {**unknown, "error": str(found)}
         return {**dataclasses.asdict(found), "error": None}
 
-    def _rows(self) -> t.Iterator[Row]:
+    def _rows(self, render: t.Callable[[Remedy], str]) -> t.Iterator[Row]:
         status = self.status
         assert status is not None, "a server that cannot be asked is an error, not a table"
         product = f"{status.facts.can.product} {status.version}"
@@ -139,7 +140,7 @@ class Report:
             yield from _target_rows(status, status.facts.target)
         if self.migrations is not None:
             yield "migrations", _migrations_text(self.migrations)
-        yield from _leftover_rows(status)
+        yield from _leftover_rows(status, render)
         yield "ready", "yes" if self.ready else f"no: {'; '.join(self.reasons)}"
 
 
@@ -152,12 +153,12 @@ def _target_rows(status: Status, target: Database) -> t.Iterator[Row]:
     yield "protection", "protected" if target.state is State.PROTECTED else "not protected"
 
 
-def _leftover_rows(status: Status) -> t.Iterator[Row]:
+def _leftover_rows(status: Status, render: t.Callable[[Remedy], str]) -> t.Iterator[Row]:
     heading = "leftovers"
     if not status.leftovers:
         yield heading, "none"
     for item in status.leftovers:
-        yield heading, f'"{item.name}", {_LEFT[item.kind]}, {size_text(item.size)}: {item.mend}'
+        yield heading, f'"{item.name}", {_LEFT[item.kind]}, {size_text(item.size)}. {render(item.remedy)}'
         heading = ""
 
 
@@ -178,7 +179,12 @@ def _migrations_text(found: MigrationState | FlaskPostgresError) -> str:
 
 
 def _leftover(item: Leftover) -> Json:
-    return {"name": item.name, "kind": item.kind, "size_bytes": item.size, "command": item.mend}
+    return {
+        "name": item.name,
+        "kind": item.kind,
+        "size_bytes": item.size,
+        "command": f"flask psql {item.remedy.arguments}",
+    }
 
 
 def _sessions_json(status: Status) -> list[Json]:

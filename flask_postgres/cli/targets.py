@@ -64,7 +64,7 @@ def _refuse_uri(invocation: Invocation) -> None:
         return
     flag = "--all-binds" if invocation.options.get("all_binds") else "--bind-key"
     raise UsageError(
-        f"--uri names one database, and {flag} means those of the app's binds.", hint="Give one of the two."
+        f"--uri names one database, and {flag} means those of the app's binds.", remedy="Give one of the two."
     )
 
 

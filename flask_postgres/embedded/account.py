@@ -132,7 +132,7 @@ def _owner(folder: Path) -> Account | None:
     if status.st_uid == 0:
         raise EmbeddedServerError(
             f"The data folder {folder} belongs to root, for whom PostgreSQL refuses to run.",
-            hint="Give it to the account that made it, or set another server_data_dir.",
+            remedy="Give it to the account that made it, or set another server_data_dir.",
         )
     return Account(f"uid {status.st_uid}", (status.st_uid, status.st_gid))
 

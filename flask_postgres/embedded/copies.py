@@ -31,7 +31,7 @@ def choose(
     if not accounts:
         raise EmbeddedServerError(
             "PostgreSQL refuses to run as root, and there is no account called postgres or nobody.",
-            hint="Make one, or run the command as an ordinary user.",
+            remedy="Make one, or run the command as an ordinary user.",
         )
     found = binaries.find(bin_dir, major=major)  # as ourselves: what is missing is missing for all
     for account in accounts:
@@ -44,7 +44,7 @@ def choose(
     raise EmbeddedServerError(
         f"Neither {found.path} nor its copy {copied.path} can be run by {accounts[0].name}, "
         "and PostgreSQL refuses to run as root.",
-        hint="Run the command as an ordinary user.",
+        remedy="Run the command as an ordinary user.",
     )
 
 
@@ -61,7 +61,7 @@ def _copy(found: Binaries) -> Binaries:
     except OSError as error:
         raise EmbeddedServerError(
             f"The programs in {found.path} cannot be copied to {place}: {error.strerror or error}.",
-            hint="Run the command as an ordinary user, or set server_bin_dir.",
+            remedy="Run the command as an ordinary user, or set server_bin_dir.",
         ) from None
     return Binaries(path, found.version, found.major)
 

@@ -74,7 +74,7 @@ def _staging(folder: Path, account: Account) -> t.Iterator[Path]:
             raise EmbeddedServerError(
                 f"{folder.parent} cannot be reached by the account {account.name}, "
                 "which must run PostgreSQL for root.",
-                hint="Set server_data_dir to a folder whose parents are open to it.",
+                remedy="Set server_data_dir to a folder whose parents are open to it.",
             )
         yield stage
     except OSError as error:

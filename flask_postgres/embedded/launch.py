@@ -153,7 +153,7 @@ def _until_ready(where: Place, running: Postmaster) -> Postmaster:
         if found is None or time.monotonic() > deadline:
             raise EmbeddedServerError(
                 f"The embedded server in {where.folder} was starting, but did not get ready.",
-                hint=f"Its log is {where.folder / location.LOG}.",
+                remedy=f"Its log is {where.folder / location.LOG}.",
             )
         running = found
     return running

@@ -55,14 +55,14 @@ def home() -> Path:
         import platformdirs
     except ImportError:
         message = "The embedded server needs packages that are not installed (platformdirs)."
-        raise EmbeddedServerError(message, hint=f"Run {INSTALL}.") from None
+        raise EmbeddedServerError(message, remedy=f"Run {INSTALL}.") from None
     try:
         path = platformdirs.user_data_path("flask-postgres", appauthor=False)
     except RuntimeError:
         path = Path()
     if path.is_absolute():
         return path
-    raise NoHome("This account has no home folder for the data (HOME is not set).", hint=_ELSEWHERE)
+    raise NoHome("This account has no home folder for the data (HOME is not set).", remedy=_ELSEWHERE)
 
 
 def is_root() -> bool:
@@ -79,7 +79,7 @@ def check(folder: Path) -> bool:
     except FileNotFoundError:
         return False
     except NotADirectoryError:
-        raise EmbeddedServerError(f"The data folder {folder} is not a folder.", hint=_ELSEWHERE) from None
+        raise EmbeddedServerError(f"The data folder {folder} is not a folder.", remedy=_ELSEWHERE) from None
     except PermissionError:
         raise _foreign(folder) from None
     except OSError as error:
@@ -89,7 +89,7 @@ def check(folder: Path) -> bool:
     if MARK not in names:
         raise EmbeddedServerError(
             f"The data folder {folder} is not empty and was not made by Flask-Postgres; it was not touched.",
-            hint=_ELSEWHERE,
+            remedy=_ELSEWHERE,
         )
     return _checked_mark(folder)
 
@@ -115,7 +115,7 @@ def major_version(folder: Path) -> int | None:
 def unusable(folder: Path, error: OSError) -> EmbeddedServerError:
     """Return the error for a folder in which nothing can be written."""
     return EmbeddedServerError(
-        f"The data folder {folder} cannot be made or written: {error.strerror or error}.", hint=_ELSEWHERE
+        f"The data folder {folder} cannot be made or written: {error.strerror or error}.", remedy=_ELSEWHERE
     )
 
 
@@ -135,7 +135,7 @@ def _checked_mark(folder: Path) -> bool:
         raise _foreign(folder) from None
     if "cluster_name" not in mark:
         raise EmbeddedServerError(
-            f"The data folder {folder} is damaged: {MARK} in it cannot be read.", hint=_ELSEWHERE
+            f"The data folder {folder} is damaged: {MARK} in it cannot be read.", remedy=_ELSEWHERE
         )
     if os.name != "nt" and not is_root() and folder.stat().st_uid != os.geteuid():
         raise _foreign(folder)
@@ -143,4 +143,4 @@ def _checked_mark(folder: Path) -> bool:
 
 
 def _foreign(folder: Path) -> EmbeddedServerError:
-    return EmbeddedServerError(f"The data folder {folder} belongs to another account.", hint=_ELSEWHERE)
+    return EmbeddedServerError(f"The data folder {folder} belongs to another account.", remedy=_ELSEWHERE)

@@ -28,7 +28,7 @@ def hold(folder: Path, *, timeout: float = TIMEOUT_SECONDS) -> t.Iterator[None]:
             if time.monotonic() > deadline:
                 raise EmbeddedServerError(
                     f"Another command has been busy with the data folder {folder} for {timeout:.0f} seconds.",
-                    hint="Wait for it, or end it.",
+                    remedy="Wait for it, or end it.",
                 )
             time.sleep(POLL_SECONDS)
         yield

@@ -45,7 +45,7 @@ def find(uri: PostgresUri, *, data_dir: Path | None) -> Place:
         means = ", ".join(addresses) or "no address"
         raise NotHere(
             f'The host "{found.host}" means {means}; the embedded server serves this machine alone.',
-            hint='Name localhost in the URI, or set server = "external".',
+            remedy='Name localhost in the URI, or set server = "external".',
         )
     return Place(found, addresses, location.data_folder(found, addresses, data_dir))
 
@@ -66,7 +66,7 @@ def running(place: Place) -> Postmaster | None:
         raise ServedElsewhere(
             f"The data folder {place.folder} is in use by an embedded server on {where}, port {found.port}, "
             f"and the URI names {place.target}.",
-            hint="Stop that server (flask psql server stop, with its URI), or set another server_data_dir.",
+            remedy="Stop that server (flask psql server stop, with its URI), or set another server_data_dir.",
         )
     return found
 
@@ -117,12 +117,12 @@ def _check_socket_folder(place: Place) -> None:
     if len(os.fsencode(folder)) > location.LONGEST_SOCKET_DIR:
         raise EmbeddedServerError(
             f"The path of the socket folder {folder} is too long for a Unix socket.",
-            hint=f"Name one of {location.LONGEST_SOCKET_DIR} bytes or fewer in the URI.",
+            remedy=f"Name one of {location.LONGEST_SOCKET_DIR} bytes or fewer in the URI.",
         )
     if system.answers(folder, place.target.port):
         raise EmbeddedServerError(
             f"Another server answers on the socket in {folder}, port {place.target.port}.",
-            hint='Name another folder or port in the URI, or set server = "external" to use it.',
+            remedy='Name another folder or port in the URI, or set server = "external" to use it.',
         )
     if not (folder.is_dir() and os.access(folder, os.W_OK) and _is_own(folder)):
         raise not_own(folder)
@@ -133,12 +133,12 @@ def not_own(folder: Path) -> EmbeddedServerError:
     if not folder.exists():
         return EmbeddedServerError(
             f"The folder {folder}, in which the URI wants a Unix socket, does not exist.",
-            hint=f"Make it (mkdir -p -m 700 {shlex.quote(str(folder))}), or name another in the URI.",
+            remedy=f"Make it (mkdir -p -m 700 {shlex.quote(str(folder))}), or name another in the URI.",
         )
     return EmbeddedServerError(
         f"Nothing answers on the Unix socket in {folder}, and the folder is not this account's own, "
         "so the embedded server does not serve it.",
-        hint=target.NO_HOST_HINT,
+        remedy=target.NO_HOST_HINT,
     )
 
 

@@ -98,7 +98,7 @@ def out_of_reach(pid: int, folder: Path) -> EmbeddedServerError:
     return EmbeddedServerError(
         f"The data folder {folder} is served from another container: its server answers, "
         f"and pid {pid} is not that server here.",
-        hint="Stop it where it was started, or set another server_data_dir.",
+        remedy="Stop it where it was started, or set another server_data_dir.",
     )
 
 
@@ -177,5 +177,5 @@ def _psutil() -> t.Any:
         import psutil
     except ImportError:
         message = "Whether the embedded server runs cannot be told without psutil."
-        raise EmbeddedServerError(message, hint=f"Run {INSTALL}.") from None
+        raise EmbeddedServerError(message, remedy=f"Run {INSTALL}.") from None
     return psutil

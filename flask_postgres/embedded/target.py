@@ -61,19 +61,19 @@ def read(uri: PostgresUri) -> Target:
     if uri.query.get("service") or os.environ.get("PGSERVICE"):
         raise OfService(
             "The URI leaves the address to a libpq service, which the embedded server cannot read.",
-            hint='Name localhost, or set server = "external".',
+            remedy='Name localhost, or set server = "external".',
         )
     hosts = uri.hosts or _hosts_of_environment()
     if not hosts:
         raise NoHost(
             "The URI names no host, which means a Unix socket in a folder of the system's PostgreSQL; "
             "the embedded server does not serve that one.",
-            hint=NO_HOST_HINT,
+            remedy=NO_HOST_HINT,
         )
     if len(hosts) > 1:
         raise SeveralHosts(
             f"The URI names {len(hosts)} hosts, and the embedded server is only one.",
-            hint='Name localhost alone, or set server = "external".',
+            remedy='Name localhost alone, or set server = "external".',
         )
     host, port = hosts[0]
     return Target(
@@ -114,5 +114,5 @@ def _account_name() -> str:
     except KeyError:
         raise EmbeddedServerError(
             f"The URI names no user, and the account with uid {os.geteuid()} has no name.",
-            hint="Write the user into the URI: postgresql://user@localhost/mydb.",
+            remedy="Write the user into the URI: postgresql://user@localhost/mydb.",
         ) from None

@@ -10,6 +10,7 @@ from ..postgres import marks
 from ..postgres.ddl import Clauses
 from ..postgres.facts import Database, Facts, Parameter
 from ..postgres.marks import State
+from ..remedies import Command
 from . import checks
 from .steps import (
     REPLACE,
@@ -29,7 +30,7 @@ from .steps import (
     Swap,
 )
 
-Command = t.Literal["create", "init", "drop", "setup", "reset", "protect", "unprotect", "recover"]
+CommandName = t.Literal["create", "init", "drop", "setup", "reset", "protect", "unprotect", "recover"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Request:
     :param how: what initializing will run, in words.
     """
 
-    command: Command
+    command: CommandName
     dbname: str
     clauses: Clauses = dataclasses.field(default_factory=dict)
     extensions: tuple[str, ...] = ()
@@ -139,7 +140,7 @@ def refuse_at_work(facts: Facts, dbname: str) -> None:
 def at_work(dbname: str) -> AtWork:
     """Return the refusal to touch what a living command is busy with."""
     message = f'another command is at work on database "{dbname}".'
-    return AtWork(message, hint="Wait until it is done: flask psql status")
+    return AtWork(message, remedy=Command("Wait until it is done", "status"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -182,11 +183,11 @@ def _init(case: _Situation) -> Plan:
     _refuse_interrupted(case)
     if target is None:
         raise DatabaseMissing(
-            f'database "{case.name}" does not exist.', hint="Create and fill it: flask psql setup"
+            f'database "{case.name}" does not exist.', remedy=Command("Create and fill it", "setup")
         )
     if target.abandoned:
         message = f'database "{case.name}" is not complete: the command that made it was interrupted.'
-        raise Refused(message, hint="Run: flask psql recover, or flask psql setup")
+        raise Refused(message, remedy="Run: flask psql recover, or flask psql setup")
     if target.invalid:
         raise _invalid(target)
     fill = Initialize(name=case.name, how=case.request.how, transient=False, said=True)
@@ -391,12 +392,12 @@ def _refuse_interrupted(case: _Situation) -> None:
     target, aside = case.facts.target, case.facts.aside
     if target is not None and target.state in (State.BLOCKED, State.ASIDE):
         message = f'an interrupted command has left database "{case.name}" closed to connections.'
-        raise Refused(message, hint="Open it again: flask psql recover")
+        raise Refused(message, remedy=Command("Open it again", "recover"))
     if aside is not None and (target is None or target.abandoned):
         message = f'an interrupted reset has set database "{case.name}" aside as "{aside.name}".'
         them = "it" if len(case.facts.asides) == 1 else "all that are set aside"
         raise Refused(
-            message, hint=f"Put it back: flask psql recover, or drop {them}: flask psql recover --discard"
+            message, remedy=f"Put it back: flask psql recover, or drop {them}: flask psql recover --discard"
         )
 
 
@@ -424,4 +425,4 @@ def _leftover_notes(case: _Situation, *, redone: bool = False) -> tuple[str, ...
 
 def _invalid(target: Database) -> ServerError:
     message = f'database "{target.name}" cannot be used: a DROP of it was interrupted.'
-    return ServerError(message, hint="Remove what is left: flask psql drop")
+    return ServerError(message, remedy=Command("Remove what is left", "drop"))

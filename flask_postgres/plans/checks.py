@@ -22,6 +22,7 @@ from ..postgres import ddl
 from ..postgres.admin import APP_APPLICATION
 from ..postgres.facts import Database, Facts
 from ..postgres.marks import State
+from ..remedies import Command, Sql
 
 Faults = t.Iterator[FlaskPostgresError]
 
@@ -46,7 +47,7 @@ def server(facts: Facts) -> Faults:
     if facts.standby:
         yield Unsupported(
             "the server is a standby: it can only be read.",
-            hint="Connect to the primary, for example with ?target_session_attrs=read-write",
+            remedy="Connect to the primary, for example with ?target_session_attrs=read-write",
         )
 
 
@@ -55,18 +56,21 @@ def creating(facts: Facts, clauses: ddl.Clauses) -> Faults:
     if not facts.role.createdb:
         yield PermissionDenied(
             f'the role "{facts.role.name}" may not create databases (CREATEDB is not inherited).',
-            hint=f"As a superuser, run: ALTER ROLE {quoted(facts.role.name)} CREATEDB",
+            remedy=Sql("As a superuser, run", f"ALTER ROLE {quoted(facts.role.name)} CREATEDB"),
         )
     for name in facts.missing_roles:
-        yield ServerError(f'the owner "{name}" does not exist.', hint=f"Run: CREATE ROLE {quoted(name)}")
+        yield ServerError(
+            f'the owner "{name}" does not exist.', remedy=Sql("Run", f"CREATE ROLE {quoted(name)}")
+        )
     for name in facts.unusable_roles:
         yield PermissionDenied(
             f'the role "{facts.role.name}" does not have the rights of the owner "{name}".',
-            hint=f"As a superuser, run: {granting(name, facts)}",
+            remedy=Sql("As a superuser, run", f"{granting(name, facts)}"),
         )
     for name in facts.missing_tablespaces:
         yield ServerError(
-            f'the tablespace "{name}" does not exist.', hint="Look at them: SELECT spcname FROM pg_tablespace"
+            f'the tablespace "{name}" does not exist.',
+            remedy="Look at them: SELECT spcname FROM pg_tablespace",
         )
     yield from _template(facts, clauses)
 
@@ -75,27 +79,27 @@ def _template(facts: Facts, clauses: ddl.Clauses) -> Faults:
     template, name = facts.template, facts.template_name
     if facts.assumed or (name and not facts.can.templates):
         if name and not facts.can.templates:
-            yield Unsupported(f"{facts.can.product} cannot copy a template.", hint="Leave --template out.")
+            yield Unsupported(f"{facts.can.product} cannot copy a template.", remedy="Leave --template out.")
         return
     if template is None:
         if name:
-            yield ServerError(f'the template database "{name}" does not exist.', hint="Check --template.")
+            yield ServerError(f'the template database "{name}" does not exist.', remedy="Check --template.")
         return
     if not (template.is_template or template.owned):
         yield PermissionDenied(
             f'the role "{facts.role.name}" may not copy "{template.name}".',
-            hint=f"As a superuser, run: ALTER DATABASE {quoted(template.name)} IS_TEMPLATE true",
+            remedy=Sql("As a superuser, run", f"ALTER DATABASE {quoted(template.name)} IS_TEMPLATE true"),
         )
     if template.sessions:
         yield DatabaseInUse(
             f'the template "{template.name}" has open sessions: {sessions_text(template)}.',
-            hint="Close them, or use --template template0",
+            remedy="Close them, or use --template template0",
         )
     encoding = clauses.get("encoding")
     if template.name != "template0" and encoding is not None and _differ(str(encoding), template.encoding):
         yield ServerError(
             f'the encoding {encoding} is not that of "{template.name}", {template.encoding}.',
-            hint="Use --template template0",
+            remedy="Use --template template0",
         )
 
 
@@ -111,7 +115,7 @@ def extensions(facts: Facts) -> Faults:
     for name in facts.missing_extensions:
         near = difflib.get_close_matches(name, facts.available_extensions, n=1)
         did = f'Did you mean "{near[0]}"?' if near else how
-        yield ServerError(f'the extension "{name}" is not available on the server.', hint=did)
+        yield ServerError(f'the extension "{name}" is not available on the server.', remedy=did)
 
 
 _NOT_EMBEDDED = (
@@ -126,7 +130,7 @@ def taking_away(database: Database, facts: Facts) -> Faults:
     if database.name in NEVER_DROPPED or database.name == facts.admin_dbname:
         yield Refused(
             f'database "{database.name}" is one that this tool never drops: it works from there.',
-            hint="Choose another target.",
+            remedy="Choose another target.",
         )
         return  # the remedies for other reasons would only lead astray
     if database.state is State.PROTECTED:
@@ -135,22 +139,22 @@ def taking_away(database: Database, facts: Facts) -> Faults:
     if database.is_template:
         yield Refused(
             f'database "{database.name}" is a template.',
-            hint=f"Run: ALTER DATABASE {quoted(database.name)} IS_TEMPLATE false",
+            remedy=Sql("Run", f"ALTER DATABASE {quoted(database.name)} IS_TEMPLATE false"),
         )
     if database.prepared:
         yield DatabaseInUse(
             f'database "{database.name}" has {database.prepared} prepared transactions.',
-            hint="Look at pg_prepared_xacts, and COMMIT PREPARED or ROLLBACK PREPARED each.",
+            remedy="Look at pg_prepared_xacts, and COMMIT PREPARED or ROLLBACK PREPARED each.",
         )
     if database.subscriptions:
         yield DatabaseInUse(
             f'database "{database.name}" has {database.subscriptions} subscriptions.',
-            hint="In it, run DROP SUBSCRIPTION for each (see pg_subscription).",
+            remedy="In it, run DROP SUBSCRIPTION for each (see pg_subscription).",
         )
     for slot in database.slots:
         yield DatabaseInUse(
             f'database "{database.name}" has the logical replication slot "{slot}".',
-            hint=f"Run: SELECT pg_drop_replication_slot('{slot}')",
+            remedy=Sql("Run", f"SELECT pg_drop_replication_slot('{slot}')"),
         )
 
 
@@ -159,7 +163,7 @@ def owning(database: Database, facts: Facts) -> Faults:
     if not database.owned:
         yield PermissionDenied(
             f'the role "{facts.role.name}" does not own database "{database.name}"; "{database.owner}" does.',
-            hint=f"As a superuser, run: {_owner_rights(database, facts)}",
+            remedy=Sql("As a superuser, run", f"{_owner_rights(database, facts)}"),
         )
 
 
@@ -186,7 +190,8 @@ def ending_sessions(database: Database, facts: Facts) -> Faults:
         alone = any(session.superuser for session in stuck if session.user == user)
         yield PermissionDenied(
             f'the role "{facts.role.name}" may not end the sessions of {who} on "{database.name}".',
-            hint=f"Close them, or {'run this as a superuser: nobody else may end them' if alone else grant}.",
+            remedy="Close them, or "
+            + ("run this as a superuser: nobody else may end them." if alone else f"{grant}."),
         )
 
 
@@ -197,7 +202,7 @@ def open_sessions(database: Database) -> Faults:
         yield DatabaseInUse(
             f'database "{database.name}" has {len(counted)} open '
             f"{'session' if len(counted) == 1 else 'sessions'}: {sessions_text(database)}.",
-            hint="Close them, or end them with --force-disconnect.",
+            remedy="Close them, or end them with --force-disconnect.",
         )
 
 
@@ -210,7 +215,7 @@ def used_unfinished(database: Database) -> Faults:
         yield DatabaseInUse(
             f'database "{database.name}" is unfinished, for the command that made it was interrupted, '
             f"but it is in use: {sessions_text(dataclasses.replace(database, sessions=tuple(counted)))}.",
-            hint=f"Close them, and it is removed. To keep it, run: {keeping(database)}",
+            remedy=f"Close them, and it is removed. To keep it, run: {keeping(database)}",
         )
 
 
@@ -223,7 +228,7 @@ def protected(name: str) -> DatabaseProtected:
     """Return the refusal to take a protected database away."""
     return DatabaseProtected(
         f'database "{name}" is protected: nothing here drops it, whatever the flags.',
-        hint="Lift that first: flask psql unprotect",
+        remedy=Command("Lift that first", "unprotect"),
     )
 
 

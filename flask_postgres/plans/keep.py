@@ -19,6 +19,7 @@ from ..errors import (
 from ..postgres import ddl, dropping, marks
 from ..postgres.facts import Database, Facts
 from ..postgres.marks import State
+from ..remedies import Command, Sql
 from . import checks
 from .build import Plan, Request, at_work, refuse_at_work, removing_leftovers
 from .run import Run
@@ -34,7 +35,7 @@ def protect(request: Request, facts: Facts, _token: str) -> Plan:
         return Plan(request=request, outcome=f'database "{request.dbname}" is already protected')
     if target.state is not None:
         message = f'database "{request.dbname}" is not complete: a command was interrupted, or is at work.'
-        raise Refused(message, hint="Look at it: flask psql status")
+        raise Refused(message, remedy=Command("Look at it", "status"))
     protection = Protect(name=request.dbname, oid=target.oid, comment=target.comment, said=True)
     return Plan(request=request, steps=(protection,))
 
@@ -61,7 +62,7 @@ def recover(request: Request, facts: Facts, token: str) -> Plan:
     if aside.invalid:
         raise Refused(
             f'"{aside.name}" cannot be put back: a DROP of it was interrupted.',
-            hint="Remove what is left of it: flask psql recover --discard",
+            remedy=Command("Remove what is left of it", "recover --discard"),
         )
     step = PutBack(name=request.dbname, aside=aside, present=target, token=token)
     others = tuple(item for item in clean if item.database.name != request.dbname)
@@ -70,7 +71,7 @@ def recover(request: Request, facts: Facts, token: str) -> Plan:
     if target.invalid:
         raise Refused(
             f'database "{request.dbname}" cannot be used: a DROP of it was interrupted.',
-            hint="Remove what is left of it: flask psql drop, then flask psql recover",
+            remedy="Remove what is left of it: flask psql drop, then flask psql recover",
         )
     close = CloseToOthers(database=target, token=token)
     return Plan(request=request, steps=(close, step, *others), destroys=target, notes=notes)
@@ -118,7 +119,7 @@ def _chosen(request: Request, facts: Facts) -> Database:
     names = ", ".join(f'"{item.name}"' for item in candidates)
     raise Refused(
         f"several former databases are set aside: {names}.",
-        hint=f'Rename the one to keep to "{request.dbname}" by hand, then run: flask psql recover. '
+        remedy=f'Rename the one to keep to "{request.dbname}" by hand, then run: flask psql recover. '
         "To drop them all: flask psql recover --discard",
     )
 
@@ -217,7 +218,7 @@ class PutBack(Step):
         if not facts.role.createdb:
             yield PermissionDenied(
                 f'the role "{facts.role.name}" may not rename databases: that takes CREATEDB.',
-                hint=f"As a superuser, run: ALTER ROLE {checks.quoted(facts.role.name)} CREATEDB",
+                remedy=Sql("As a superuser, run", f"ALTER ROLE {checks.quoted(facts.role.name)} CREATEDB"),
             )
         if self.present is not None:
             yield from checks.taking_away(self.present, facts)
@@ -268,7 +269,7 @@ class PutBack(Step):
             run.admin.run(ddl.AllowConnections(name, False), doing=f'close "{name}"')
             raise ServerError(
                 f'"{name}" is not put back, for it cannot be opened: {error.message}',
-                hint="Look at the server's log. To drop it: flask psql recover --discard",
+                remedy=Command("Look at the server's log. To drop it", "recover --discard"),
             ) from error
 
     def _drop_spare(self, run: Run) -> None:
@@ -280,5 +281,5 @@ class PutBack(Step):
 
 def _present(facts: Facts, name: str) -> Database:
     if facts.target is None:
-        raise DatabaseMissing(f'database "{name}" does not exist.', hint="Create it: flask psql create")
+        raise DatabaseMissing(f'database "{name}" does not exist.', remedy=Command("Create it", "create"))
     return facts.target

@@ -78,7 +78,7 @@ def perform(works: t.Sequence[Work], *, confirm: Confirm | None = None) -> bool:
         _check(planned)
         if agreed is not None and _at_stake(planned) - agreed:
             message = "the databases have changed while you were asked; nothing was done."
-            raise LostRace(message, hint="Run the command again.")
+            raise LostRace(message, remedy="Run the command again.")
         for job in jobs:
             if not (agreed and job.plan.at_stake):  # who was asked has read them
                 _tell(job)

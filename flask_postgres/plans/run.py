@@ -10,6 +10,7 @@ import typing as t
 from ..errors import FlaskPostgresError, Interrupted, LostRace, ServerError
 from ..postgres import sessions
 from ..postgres.admin import Connector, Session
+from ..remedies import Command, Remedy
 from ..reporting import Reporter
 from .signals import Guard
 
@@ -137,16 +138,18 @@ def _undo(begun: t.Sequence[_Begun], error: BaseException) -> None:
     said = [text for one in begun if (text := one.step.remains(done=one.done))]
     runs = {id(one.job.run): one.job.run for one in begun}
     said += [text for run in runs.values() for text in run.remarks]
+    remedies: tuple[Remedy, ...] = ()
     if problems:
-        said.append("Undoing failed: " + "; ".join(problems) + _RECOVER)
+        said.append("Undoing failed: " + "; ".join(problems))
+        remedies = _RECOVER
     elif isinstance(error, (FlaskPostgresError, Interrupted)) and not isinstance(error, LostRace):
         plans = {id(one.job.plan): one.job.plan for one in begun}
         said += [f'Database "{plan.replaces}" is as it was.' for plan in plans.values() if plan.replaces]
     if said:
-        _add_to(error, " ".join(said))
+        _add_to(error, said, remedies)
 
 
-_RECOVER = ". Once the server answers, look and put back: flask psql status, flask psql recover"
+_RECOVER = (Command("Once the server answers, look", "status"), Command("Put it back", "recover"))
 
 
 def _reopen(run: Run) -> None:
@@ -167,14 +170,14 @@ def _reopen(run: Run) -> None:
         sessions.end_former(run.admin, token=run.token, sleep=run.sleep)
 
 
-def _add_to(error: BaseException, text: str) -> None:
-    if isinstance(error, FlaskPostgresError):
-        end = "" if not error.hint or error.hint.endswith((".", "!", "?")) else "."
-        error.hint = f"{error.hint}{end} {text}" if error.hint else text
-    elif isinstance(error, Interrupted):
-        error.remark = text
+def _add_to(error: BaseException, notes: t.Sequence[str], remedies: tuple[Remedy, ...]) -> None:
+    if isinstance(error, (FlaskPostgresError, Interrupted)):
+        error.notes += notes
+        error.remedies += remedies
     else:
-        raise FlaskPostgresError(f"{type(error).__name__}: {error}", hint=text) from error
+        wrapped = FlaskPostgresError(f"{type(error).__name__}: {error}", remedy=remedies)
+        wrapped.notes += notes
+        raise wrapped from error
 
 
 def _free(jobs: t.Sequence[Job]) -> None:

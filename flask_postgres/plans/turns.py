@@ -56,7 +56,7 @@ def take(
             told = True
         if clock() > deadline:
             message = f'no turn on database "{connector.uri.dbname}" in {PATIENCE:.0f} s: {found}.'
-            raise Refused(message, hint="Look at pg_stat_activity for what holds it.")
+            raise Refused(message, remedy="Look at pg_stat_activity for what holds it.")
         sleep(pause * (0.5 + random.random()))
         pause = min(pause * 1.25, POLLS[1])
 
@@ -99,7 +99,7 @@ def _refuse_shared(connector: Connector, session: Session) -> None:
         raise Unsupported(
             "the server is reached through a pooler, such as PgBouncer, in transaction mode: "
             "sessions share its processes, so neither a lock nor a setting belongs to one of them.",
-            hint="Name the server itself for administration, with --uri or target_database_uri.",
+            remedy="Name the server itself for administration, with --uri or target_database_uri.",
         )
     session.lift_timeouts()
 
@@ -120,7 +120,7 @@ def _holder(session: Session, connector: Connector, held: t.Sequence[Session]) -
     pid, since, user, address = rows[0]
     if (pid, since) in [tuple(one.rows(_SELF)[0]) for one in held]:
         message = f'two binds lead to one database, "{connector.uri.dbname}", by different addresses.'
-        raise UsageError(message, hint="Write the same host and port in both URIs.")
+        raise UsageError(message, remedy="Write the same host and port in both URIs.")
     where = f" from {address}" if address else ""
     return f"another command has it (pid {pid} of the server, user {user}{where})"
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InvalidReq
 from sqlalchemy.schema import ExecutableDDLElement
 
 from .. import errors
+from ..remedies import Option
 from ..reporting import Reporter, Silence
 from ..uri import PostgresUri
 from . import failures, probe
@@ -155,8 +156,10 @@ class Connector:
             try:
                 session = self.open("template1")
             except errors.CannotConnect:
-                if first.hint is None:
-                    first.hint = "Name a database that this role may connect to: --admin-dbname."
+                if not first.remedies:
+                    first.remedies = (
+                        Option("Name a database that this role may connect to: {}", "admin_dbname"),
+                    )
                 raise first from None
             self.reporter.detail(f'administering from "template1", for "postgres" is out of reach: {first}')
             return session
@@ -199,11 +202,11 @@ class Connector:
             if failures.sqlstate(error) is None:  # libpq itself: an option that it does not know
                 message = f'cannot connect to database "{dbname}": {failures.server_line(error)}.'
                 hint = "Check the query of the URI, and the app's connect_args."
-                raise errors.CannotConnect(message, hint=hint) from error
+                raise errors.CannotConnect(message, remedy=hint) from error
             raise failures.translate(error, doing=f'connect to database "{dbname}"') from error
         except ImportError as error:
             hint = "Run: pip install 'psycopg[binary]'"
-            raise errors.DriverMissing(f"{uri.driver} cannot be imported: {error}.", hint=hint) from error
+            raise errors.DriverMissing(f"{uri.driver} cannot be imported: {error}.", remedy=hint) from error
         except (ArgumentError, TypeError, ValueError) as error:
             message = f"the URI and connect_args cannot be used with {uri.driver}: {error}."
             raise errors.CannotConnect(message) from error
@@ -217,8 +220,12 @@ class Connector:
         try:
             return self.open(dbname)
         except errors.CannotConnect as error:
-            if error.hint is None:
-                error.hint = f'"{dbname}" is to be administered from: choose another with --admin-dbname.'
+            if not error.remedies:
+                error.remedies = (
+                    Option(
+                        f'"{dbname}" is to be administered from: choose another with {{}}', "admin_dbname"
+                    ),
+                )
             raise
 
     def _connect_args(self, uri: PostgresUri) -> dict[str, t.Any]:
@@ -246,7 +253,7 @@ def _alias(dbname: str, reached: str) -> errors.Refused:
     message = (
         f'what is reached under the name "{dbname}" is database "{reached}": a pooler gives it that name.'
     )
-    return errors.Refused(message, hint="Name the database and its server as they are, with --uri.")
+    return errors.Refused(message, remedy="Name the database and its server as they are, with --uri.")
 
 
 class _OwnPool(NullPool):

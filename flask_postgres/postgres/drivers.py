@@ -94,7 +94,7 @@ def _choose(wanted: str | None) -> str:
         if installed(driver):
             return driver
     raise DriverMissing(
-        "neither psycopg2 nor psycopg is installed.", hint="Run: pip install 'psycopg[binary]'"
+        "neither psycopg2 nor psycopg is installed.", remedy="Run: pip install 'psycopg[binary]'"
     )
 
 
@@ -113,5 +113,5 @@ def _sslmode(value: str | tuple[str, ...]) -> str:
     mode = known.get(text, text)
     if mode not in modes:
         message = f'the query key "ssl" has a value that is none of {", ".join(modes)}.'
-        raise UriValidationError(message, part="query", hint="Write one of them, or use sslmode=.")
+        raise UriValidationError(message, part="query", remedy="Write one of them, or use sslmode=.")
     return mode

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .. import errors
 from ..errors import FlaskPostgresError, ServerError
+from ..remedies import Command, Remedies
 
 Made = t.Callable[[str], FlaskPostgresError]
 
@@ -42,14 +43,14 @@ def translate(error: DBAPIError, *, doing: str) -> FlaskPostgresError:
     code = sqlstate(error)
     said = server_line(error)
     if "invalid database" in said or (code == "55000" and "connection limit" in said):
-        return ServerError(f"could not {doing}: {said}", hint="Remove it: flask psql drop", sqlstate=code)
+        return ServerError(f"could not {doing}: {said}", remedy=Command("Remove it", "drop"), sqlstate=code)
     if "collation version mismatch" in said or (code == "XX000" and "collation" in said):
-        return ServerError(f"could not {doing}: {said}", hint=_COLLATION, sqlstate=code)
+        return ServerError(f"could not {doing}: {said}", remedy=_COLLATION, sqlstate=code)
     if "ICU is not supported" in said:  # as in the embedded server's programs
-        return errors.Unsupported(f"could not {doing}: {said}", hint=_NO_ICU, sqlstate=code)
+        return errors.Unsupported(f"could not {doing}: {said}", remedy=_NO_ICU, sqlstate=code)
     if code == "40P01" or (code == "XX000" and "concurrently" in said):  # 40P01: a deadlock, and we lost
         message = f"could not {doing}: another command was changing the same database."
-        return errors.LostRace(message, hint="Look at it: flask psql status")
+        return errors.LostRace(message, remedy=Command("Look at it", "status"))
     if code == "23505" and "pg_database_datname_index" in said:
         message = f"could not {doing}: another command has just given a database that name."
         return errors.DatabaseExists(message, sqlstate=code)
@@ -59,7 +60,7 @@ def translate(error: DBAPIError, *, doing: str) -> FlaskPostgresError:
     if known is None:
         return ServerError(f"could not {doing}: {said}", sqlstate=code)
     kind, hint = known
-    return kind(f"could not {doing}: {said}", hint=hint, sqlstate=code)
+    return kind(f"could not {doing}: {said}", remedy=hint, sqlstate=code)
 
 
 def lost_connection(error: BaseException) -> bool:
@@ -72,15 +73,15 @@ def lost_connection(error: BaseException) -> bool:
 
 class _Kind(t.Protocol):
     def __call__(
-        self, message: str, *, hint: str | None = None, sqlstate: str | None = None
+        self, message: str, *, remedy: Remedies = None, sqlstate: str | None = None
     ) -> FlaskPostgresError: ...
 
 
 class _InUse(errors.DatabaseInUse):
     """``DatabaseInUse`` as the server reports it."""
 
-    def __init__(self, message: str, *, hint: str | None = None, sqlstate: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, remedy: Remedies = None, sqlstate: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
         self.sqlstate = sqlstate
 
 

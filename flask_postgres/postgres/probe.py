@@ -18,6 +18,7 @@ from ..errors import (
     CannotConnect,
     ServerUnreachable,
 )
+from ..remedies import Command
 from ..uri import PostgresUri
 
 DEFAULT_PORT = 5432
@@ -49,7 +50,7 @@ def explain(uri: PostgresUri, said: str, *, timeout: float = 5.0) -> CannotConne
     service = uri.query.get("service") or os.environ.get("PGSERVICE")
     if service and f'"{service}"' in said:  # libpq has not found it, or not got that far
         hint = "Look at PGSERVICE, at the URI's service, and at the file ~/.pg_service.conf."
-        return CannotConnect(f'cannot connect by the service "{service}": {said}', hint=hint)
+        return CannotConnect(f'cannot connect by the service "{service}": {said}', remedy=hint)
     where = address_text(uri)
     hosts = uri.hosts or ((_default_host(), uri.port),)
     problems = []
@@ -161,7 +162,7 @@ def _unreachable(host: str, port: int, error: OSError) -> ServerUnreachable:
     where = _host_text(host, port)
     if isinstance(error, socket.gaierror):
         message = f'the host "{host}" is not known: {error.strerror}.'
-        return ServerUnreachable(message, hint="Check the host of the URI, and the network.")
+        return ServerUnreachable(message, remedy="Check the host of the URI, and the network.")
     if isinstance(error, FileNotFoundError):
         message = f"no PostgreSQL server listens at {where}: there is no such socket."
     elif isinstance(error, ConnectionRefusedError):
@@ -171,7 +172,7 @@ def _unreachable(host: str, port: int, error: OSError) -> ServerUnreachable:
     else:
         message = f"cannot connect to {where}: {error.strerror or error}."
     local = host.startswith("/") or host in _LOOPBACK
-    return ServerUnreachable(message, hint=_START_HERE if local else _START_HINT)
+    return ServerUnreachable(message, remedy=_START_HERE if local else _START_HINT)
 
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -184,33 +185,33 @@ _START_HERE = (
 
 def _all_unreachable(problems: list[ServerUnreachable], where: str) -> ServerUnreachable:
     said = " ".join(problem.message for problem in problems)
-    return ServerUnreachable(f"no server answers at {where}. {said}", hint=problems[0].hint)
+    return ServerUnreachable(f"no server answers at {where}. {said}", remedy=problems[0].remedies)
 
 
 def _from_answer(answer: Answer | None, uri: PostgresUri, where: str, said: str) -> CannotConnect:
     if answer is None and not _mentions_ssl(said):
         # A server that hangs or is going down; or the proxy of a container whose server is not up yet.
         message = f"what listens at {where} gives no answer, or closes the connection without one."
-        return ServerUnreachable(message, hint=_START_HINT)
+        return ServerUnreachable(message, remedy=_START_HINT)
     if answer == Answer():
         message = f"something listens at {where}, but it does not speak PostgreSQL's protocol."
-        return CannotConnect(message, hint=f"Check the port of the URI. The driver said: {said}")
+        return CannotConnect(message, remedy=f"Check the port of the URI. The driver said: {said}")
     if _mentions_ssl(said) and uri.query.get("sslmode") in ("require", "verify-ca", "verify-full"):
         # Our own start-up message is not encrypted: what the server answers to it says nothing.
         hint = "Look at sslmode and the other ssl keys of the URI."
         if "not support SSL" in said:
             hint = f"{hint} A server without SSL, as the embedded one, needs sslmode=prefer."
-        return CannotConnect(f"cannot connect to {where} as {_who(uri)}: {said}", hint=hint)
+        return CannotConnect(f"cannot connect to {where} as {_who(uri)}: {said}", remedy=hint)
     if answer is not None and answer.sqlstate is not None:
         return _refused(answer, uri, where)
     if "connection slots" in said or "too many c" in said:  # told only after the password was right
         return _refused(Answer(sqlstate="53300"), uri, where)
     if "password" in said.lower() and "no password" in said.lower():
         hint = "Write it into the URI, or set PGPASSWORD or a ~/.pgpass file."
-        return AuthenticationFailed(f"the server at {where} asks {_who(uri)} for a password.", hint=hint)
+        return AuthenticationFailed(f"the server at {where} asks {_who(uri)} for a password.", remedy=hint)
     if "password authentication failed" in said or "SCRAM" in said:
         message = f"the server at {where} refuses {_who(uri)}: wrong password, or no such role."
-        return AuthenticationFailed(message, hint="Check the user and the password of the URI.")
+        return AuthenticationFailed(message, remedy="Check the user and the password of the URI.")
     return CannotConnect(f"cannot connect to {where} as {_who(uri)}: {said}")
 
 
@@ -218,16 +219,16 @@ def _refused(answer: Answer, uri: PostgresUri, where: str) -> CannotConnect:
     code = answer.sqlstate or ""
     if code == "57P03":
         message = f"the server at {where} is not ready: {answer.message}."
-        return ServerUnreachable(message, hint="Try again, or wait for it: flask psql wait", sqlstate=code)
+        return ServerUnreachable(message, remedy=Command("Try again, or wait for it", "wait"), sqlstate=code)
     if code == "53300":
         hint = "Close other connections, or raise max_connections on the server."
-        return CannotConnect(f"the server at {where} has no free connection.", hint=hint, sqlstate=code)
+        return CannotConnect(f"the server at {where} has no free connection.", remedy=hint, sqlstate=code)
     if code.startswith("28"):
         message = f"the server at {where} refuses {_who(uri)}: {answer.message}."
         hint = "Check the user of the URI and the server's pg_hba.conf."
-        return AuthenticationFailed(message, hint=hint, sqlstate=code)
+        return AuthenticationFailed(message, remedy=hint, sqlstate=code)
     log = "Look at the server's log." if code[:2] in _TROUBLE_OF_ITS_OWN else None
-    return CannotConnect(f"the server at {where} answers: {answer.message}.", hint=log, sqlstate=code)
+    return CannotConnect(f"the server at {where} answers: {answer.message}.", remedy=log, sqlstate=code)
 
 
 _TROUBLE_OF_ITS_OWN = ("53", "58", "F0", "XX")

@@ -80,7 +80,7 @@ def _until_gone(
     while left := end():
         if clock() > deadline:
             pids = ", ".join(str(pid) for pid, _ in left)
-            raise DatabaseInUse(f"{problem}: pid {pids}.", hint="Look at them in pg_stat_activity.")
+            raise DatabaseInUse(f"{problem}: pid {pids}.", remedy="Look at them in pg_stat_activity.")
         sleep(0.02)
 
 

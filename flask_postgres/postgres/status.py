@@ -6,6 +6,7 @@ import dataclasses
 import typing as t
 
 from ..errors import CannotConnect, ServerError, ServerUnreachable
+from ..remedies import Command
 from . import facts as reading
 from .admin import Connector, Session
 from .capabilities import from_answers
@@ -18,7 +19,7 @@ Condition = t.Literal["missing", "complete", "unfinished", "blocked", "aside", "
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Leftover:
-    """What an interrupted command has left, and the command that mends it.
+    """What an interrupted command has left, and the command that removes it or puts it back.
 
     :param kind: ``aside`` is a former database, ``unmade`` the beginning of a new one; the others are
         the target's own condition.
@@ -27,7 +28,7 @@ class Leftover:
     name: str
     kind: t.Literal["aside", "unmade", "unfinished", "blocked", "invalid"]
     size: int | None
-    mend: str
+    remedy: Command
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,19 +159,19 @@ def _leftovers(facts: Facts, condition: Condition) -> t.Iterator[Leftover]:
     asides = [item for item in facts.asides if not item.maker_alive]
     if target is not None and not target.maker_alive:
         if condition == "unfinished":
-            mend = "flask psql recover" if asides else "flask psql setup"
-            yield Leftover(target.name, "unfinished", target.size, mend)
+            remedy = Command("Restore the former one", "recover") if asides else Command("Redo it", "setup")
+            yield Leftover(target.name, "unfinished", target.size, remedy)
         elif condition == "blocked":
-            yield Leftover(target.name, "blocked", target.size, "flask psql recover")
+            yield Leftover(target.name, "blocked", target.size, Command("Open it again", "recover"))
         elif condition == "invalid":
-            yield Leftover(target.name, "invalid", target.size, "flask psql drop")
+            yield Leftover(target.name, "invalid", target.size, Command("Remove it", "drop"))
     replaced = condition not in ("missing", "unfinished")
     for item in asides:
         superseded = replaced and item.mark is not None and item.mark.superseded
-        discard = " --discard" if superseded or item.invalid else ""
-        yield Leftover(item.name, "aside", item.size, f"flask psql recover{discard}")
+        drop, restore = Command("Drop it", "recover --discard"), Command("Restore it", "recover")
+        yield Leftover(item.name, "aside", item.size, drop if superseded or item.invalid else restore)
     for item in facts.unmade:
-        yield Leftover(item.name, "unmade", item.size, "flask psql recover")
+        yield Leftover(item.name, "unmade", item.size, Command("Remove it", "recover"))
 
 
 # Partitions belong to a table that is counted, and an extension's tables come and go with it.

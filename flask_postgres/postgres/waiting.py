@@ -7,6 +7,7 @@ import time
 import typing as t
 
 from ..errors import AuthenticationFailed, CannotConnect, ServerError, ServerUnreachable
+from ..remedies import Option
 from .admin import Connector
 from .probe import address_text
 
@@ -91,5 +92,5 @@ def _tell(connector: Connector, error: ServerError, before: ServerError | None, 
 def _too_late(connector: Connector, last: ServerError, timeout: float) -> ServerUnreachable:
     where = address_text(connector.uri)
     message = f"the server at {where} let nobody in within {timeout:g} s: {last.message}"
-    hint = "Give it longer, with --timeout." if last.sqlstate in _PASSING else last.hint
-    return ServerUnreachable(message, hint=hint, sqlstate=last.sqlstate)
+    remedies = (Option("Give it longer, with {}", "timeout"),) if last.sqlstate in _PASSING else last.remedies
+    return ServerUnreachable(message, remedy=remedies, sqlstate=last.sqlstate)

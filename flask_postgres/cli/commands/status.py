@@ -38,7 +38,7 @@ def command(*, as_json: bool, exit_code: bool, **_: t.Any) -> None:
     if report.error is not None:
         raise report.error
     if not as_json:
-        invocation.echo_data(report.as_text(invocation.aim))
+        invocation.echo_data(report.as_text(invocation.render))
     if exit_code and not report.ready:
         invocation.ctx.exit(1)
 

@@ -12,6 +12,7 @@ from ...postgres import dropping, marks
 from ...postgres.admin import Session
 from ...postgres.facts import Facts
 from ...postgres.marks import Mark, State
+from ...remedies import Command
 from .. import checks
 
 if t.TYPE_CHECKING:
@@ -123,4 +124,4 @@ def drop(admin: Session, name: str) -> None:
 
 def lost_race(name: str) -> LostRace:
     message = f'another command has changed database "{name}" meanwhile; this one leaves it alone.'
-    return LostRace(message, hint="Look at it: flask psql status")
+    return LostRace(message, remedy=Command("Look at it", "status"))

@@ -71,7 +71,7 @@ def failure(error: DBAPIError, *, doing: str = "create the tables") -> FlaskPost
     """
     if sqlstate(error) == OUT_OF_LOCKS:
         message = f"could not {doing}: {server_line(error)}"
-        return ServerError(message, hint=_MORE_LOCKS, sqlstate=OUT_OF_LOCKS)
+        return ServerError(message, remedy=_MORE_LOCKS, sqlstate=OUT_OF_LOCKS)
     return translate(error, doing=doing)
 
 
