@@ -48,9 +48,9 @@ def test_exit_codes(name: str) -> None:
 
 def test_messages() -> None:
     assert str(errors.Refused("no.")) == "no."
-    assert str(errors.Refused("no.", hint="Ask again.")) == "no. Ask again."
+    assert str(errors.Refused("no.", remedy="Ask again.")) == "no. Ask again."
     assert str(errors.SettingsError(["a is wrong", "b is wrong"])) == "a is wrong; b is wrong"
-    reasons = [errors.Refused("one."), errors.PermissionDenied("two.", hint="Do.")]
+    reasons = [errors.Refused("one."), errors.PermissionDenied("two.", remedy="Do.")]
     failed = errors.PreflightFailed(reasons)
     assert failed.reasons == tuple(reasons)
     assert str(failed) == "one.; two. Do."

@@ -11,6 +11,7 @@ import flask_postgres
 ROOT = pathlib.Path(flask_postgres.__file__).parent
 
 LAYERS = (
+    "remedies",
     "errors",
     "reporting",
     "redaction",

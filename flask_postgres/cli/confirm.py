@@ -78,7 +78,7 @@ def _compared(label: str, database: Database) -> str:
 
 def _expect_name(invocation: Invocation, name: str) -> None:
     # Not click.prompt: some of its versions write a blank on stdout, which is for data.
-    click.echo("To go on, type the name of the database: ", nl=False, err=True)
+    click.echo("Type the database name to confirm: ", nl=False, err=True)
     try:
         answer = input()
     except UnicodeDecodeError:
@@ -86,7 +86,8 @@ def _expect_name(invocation: Invocation, name: str) -> None:
     except (EOFError, KeyboardInterrupt):
         click.echo(err=True)
         raise NotConfirmed(
-            "nobody answered, so nothing was done.", remedy=Option("To skip the confirmation: {}", "force")
+            "no confirmation received; nothing was changed.",
+            remedy=Option("To skip the confirmation: {}", "force"),
         ) from None
     if not sys.stdin.isatty():
         click.echo(err=True)  # an answer through a pipe ends no line on the screen

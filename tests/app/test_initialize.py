@@ -111,7 +111,7 @@ def test_a_driver_that_gives_bytes_for_text(make_app: MakeApp, server: Server, d
     app = make_app(server.uri(dbname), "psycopg")
     with pytest.raises(AppError, match="create_all failed: TypeError") as caught:
         init(app)
-    assert "--encoding UTF8" in str(caught.value.hint)
+    assert "--encoding UTF8" in str(caught.value)
     del caught, app
     gc.collect()
 

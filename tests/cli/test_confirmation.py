@@ -46,7 +46,7 @@ def test_no_answer(
     project.app(database)
     before = oid(server, dbname)
     assert error(project.here(*command)) == (
-        "nobody answered, so nothing was done. To go on without being asked: --force"
+        "no confirmation received; nothing was changed. To skip the confirmation: --force"
     )
     assert oid(server, dbname) == before
 
@@ -81,7 +81,7 @@ def shell(project: Project, command: str, **variables: str) -> Result:
     [
         (
             "flask psql drop <&-",
-            "nobody answered, so nothing was done. To go on without being asked: --force",
+            "no confirmation received; nothing was changed. To skip the confirmation: --force",
         ),
         (r"flask psql drop < <(printf '\xff\n')", 'that is not "{}", so nothing was done.'),
     ],
@@ -117,7 +117,7 @@ def test_no_variable_answers(project: Project, server: Server, database: Postgre
         for name in ("FORCE", "YES")
     ]
     result = project.psql("drop", env=dict.fromkeys(names, "1"))
-    assert "nobody answered" in error(result)
+    assert "no confirmation received" in error(result)
     assert oid(server, dbname) is not None
 
 

@@ -93,7 +93,7 @@ def test_several_reasons_come_together(project: Project, server: Server, dbname:
     )
     assert result.code == 1
     assert said(result) == [
-        "Error: nothing was done, for 3 reasons:",
+        "Error: 3 checks failed; nothing was changed:",
         '  - the owner "no_such_role" does not exist. Run: CREATE ROLE no_such_role',
         '  - the tablespace "nope" does not exist. Look at them: SELECT spcname FROM pg_tablespace',
         '  - the extension "citextt" is not available on the server. Did you mean "citext"?',

@@ -125,7 +125,7 @@ def test_no_such_database_to_administer_from(
     project.app(server.uri(dbname, driver))
     message = error(project.here("create", "--admin-dbname", "no_such_db"))
     assert 'database "no_such_db" does not exist' in message
-    assert message.endswith("choose another with --admin-dbname.")
+    assert message.endswith("choose another with --admin-dbname")
 
 
 def test_something_that_is_not_postgresql(project: Project, dbname: str, driver: str) -> None:

@@ -119,7 +119,7 @@ def test_a_failed_init_says_what_stays(project: Project, server: Server, dbname:
 def test_overwrite(project: Project, server: Server, dbname: str, command: str) -> None:
     project.app(server.uri(dbname))
     before = oid(server, dbname)
-    assert "nobody answered" in error(project.here(command, "--overwrite"))
+    assert "no confirmation received" in error(project.here(command, "--overwrite"))
     assert oid(server, dbname) == before
     result = project.here(command, "--overwrite", input=f"{dbname}\n")
     assert result.code == 0, str(result)
@@ -162,7 +162,7 @@ def test_protection(project: Project, server: Server, dbname: str) -> None:
     server.execute(f"COMMENT ON DATABASE \"{dbname}\" IS '{comment}'")
     assert f'database "{dbname}" is protected' in error(project.here("drop", "-f")), "on whatever line"
     assert project.here("setup").code == 0  # initializing again takes nothing away
-    assert "nobody answered" in error(project.here("unprotect"))
+    assert "no confirmation received" in error(project.here("unprotect"))
     result = project.here("unprotect", input=f"{dbname}\n")
     assert said(result)[-1] == f'database "{dbname}" is no longer protected'
     assert said(project.here("protect")) == [f'database "{dbname}" is now protected']

@@ -131,7 +131,7 @@ def test_an_unfinished_database_counts_as_absent(project: Project, server: Serve
     server.execute(f"COMMENT ON DATABASE {dbname} IS '{mark}'")
     project.app(server.uri(dbname))
     assert "is not complete" in error(project.here("init"))
-    assert "was left unfinished by an interrupted command" in project.here("reset").err  # and nobody answered
+    assert "was left unfinished by an interrupted command" in project.here("reset").err
     result = project.here("reset", input=f"{dbname}\n")
     assert result.code == 0, str(result)
     assert pets(server, dbname) == ["Fido"]

@@ -47,7 +47,7 @@ def test_a_closed_stdin_answers_nothing(
     before = oid(server, dbname)
     done = closing(project, "<&-", "reset")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("Error: nobody answered, so nothing was done.")
+    assert done.stderr.splitlines()[-1].startswith("Error: no confirmation received; nothing was changed.")
     assert oid(server, dbname) == before
 
 

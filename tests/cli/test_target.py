@@ -155,13 +155,13 @@ def test_a_remedy_means_the_database_that_the_command_was_about(
     seeded: Project, server: Server, other: str
 ) -> None:
     """Copied without its --uri it would lift the protection of the app's own database."""
-    uri = full(server.uri(other))
-    assert error(seeded.here("init", "--uri", uri)).endswith("flask psql setup (with the same --uri)")
+    uri, masked = full(server.uri(other)), server.uri(other).render()
+    assert error(seeded.here("init", "--uri", uri)).endswith(f"flask psql setup --uri {masked}")
     assert seeded.here("create", "--protect", "--uri", uri).code == 0
-    assert error(seeded.here("drop", "-f", "--uri", uri)).endswith("psql unprotect (with the same --uri)")
+    assert error(seeded.here("drop", "-f", "--uri", uri)).endswith(f"psql unprotect --uri {masked}")
     mark = f'[flask-postgres:blocked {{"of": "{other}", "token": "0badcafe"}}]'
     server.execute(f"COMMENT ON DATABASE \"{other}\" IS '{mark}'")
-    assert ": flask psql recover (with the same --uri)" in seeded.here("status", "--uri", uri).out
+    assert f": flask psql recover --uri {masked}" in seeded.here("status", "--uri", uri).out
     assert seeded.here("protect").code == 0
     assert error(seeded.here("drop", "-f")).endswith(": flask psql unprotect")
 

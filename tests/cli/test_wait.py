@@ -24,11 +24,12 @@ from flask_postgres.errors import (
 )
 from flask_postgres.postgres import waiting
 from flask_postgres.postgres.admin import Connector, Session
+from flask_postgres.remedies import Remedy
 
 from ..project import Project, finish
 from ..servers import Server, free_port, give_to_server_account
 
-REFUSED = ServerUnreachable("connection refused.", hint="Start it.")
+REFUSED = ServerUnreachable("connection refused.", remedy="Start it.")
 STARTING = ServerUnreachable("the server is not ready.", sqlstate="57P03")
 FULL = CannotConnect("no free connection.", sqlstate="53300")
 GOING = ServerError("an administrator ended the session.", sqlstate="57P01")
@@ -62,7 +63,7 @@ class Recorder:
     def outcome(self, message: str) -> None:
         raise AssertionError(message)
 
-    def note(self, message: str) -> None:
+    def note(self, message: str, *_: Remedy) -> None:
         self.notes.append(message)
 
     def detail(self, message: str) -> None:
@@ -167,7 +168,7 @@ def test_the_end_of_patience(case: Case) -> None:
     with pytest.raises(ServerUnreachable) as caught:
         case.wait(REFUSED, timeout=20)
     assert caught.value.message == ("the server at h:5432 let nobody in within 20 s: connection refused.")
-    assert caught.value.hint == "Start it."
+    assert caught.value.remedies == ("Start it.",)
     assert case.clock.now == 1020.0, "neither earlier nor later"
     assert max(case.clock.slept) <= waiting.LONGEST_PAUSE
 

@@ -18,6 +18,7 @@ import pytest
 from flask_postgres import PostgresUri
 from flask_postgres.embedded import process, service, wheels
 from flask_postgres.embedded.info import ServerInfo
+from flask_postgres.remedies import Remedy
 
 from ..servers import free_port, wait_until
 
@@ -41,7 +42,7 @@ class Recorder:
     def outcome(self, message: str) -> None:
         self.notes.append(message)
 
-    def note(self, message: str) -> None:
+    def note(self, message: str, *_: Remedy) -> None:
         self.notes.append(message)
 
     def detail(self, message: str) -> None:

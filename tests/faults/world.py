@@ -209,10 +209,10 @@ class World:
         """Do what the leftovers' announcements say, until there are none."""
         done = []
         while leftovers := self.announced().leftovers:
-            command = leftovers[0].mend
+            command = leftovers[0].remedy.arguments
             assert len(done) < 6, (done, leftovers)
             extra = ["--force"] if "setup" not in command else []
-            result = self.run(*shlex.split(command)[2:], *extra)
+            result = self.run(*shlex.split(command), *extra)
             assert result.code == 0, f"{command}: {result}"
             done.append(command)
         return done

@@ -9,7 +9,7 @@ import pytest
 
 from flask_postgres import PostgresUri
 from flask_postgres.errors import AtWork, DatabaseMissing, Refused, ServerError
-from flask_postgres.plans.build import Command, Plan, Request, build
+from flask_postgres.plans.build import CommandName, Plan, Request, build
 from flask_postgres.plans.perform import Planned, _at_stake
 from flask_postgres.plans.steps import SWAP, Finish, MakeUnfinished, Step, Swap
 from flask_postgres.postgres.capabilities import Capabilities, from_answers
@@ -28,7 +28,7 @@ def facts(target: Database | None = None, *relatives: Database, **more: t.Any) -
     return Facts(role=more.pop("role", ROLE), target=target, relatives=relatives, **more)
 
 
-def plan(command: Command, known: Facts, **request: t.Any) -> Plan:
+def plan(command: CommandName, known: Facts, **request: t.Any) -> Plan:
     return build(Request(command=command, dbname="shop", how="x", **request), known, token=TOKEN)
 
 
@@ -92,7 +92,7 @@ RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
     ],
 )
 def test_plans(
-    command: Command,
+    command: CommandName,
     target: Database | None,
     request_: dict[str, t.Any],
     expected: list[str],
@@ -107,7 +107,7 @@ def test_plans(
 def test_the_steps_keep_their_phases() -> None:
     """Over many databases all of one phase come before any of the next, so the order must be theirs."""
     for known in (facts(), facts(SHOP)):
-        for command in t.get_args(Command)[:5]:
+        for command in t.get_args(CommandName)[:5]:
             if (command, known.target) != ("init", None):
                 phases = [one.phase for one in plan(command, known).steps]
                 assert phases == sorted(phases)
@@ -132,7 +132,7 @@ def test_init_of_nothing() -> None:
 
 
 @pytest.mark.parametrize("command", ["create", "setup", "reset"])
-def test_an_abandoned_target_is_removed_and_redone(command: Command) -> None:
+def test_an_abandoned_target_is_removed_and_redone(command: CommandName) -> None:
     made = plan(command, facts(marked(State.UNFINISHED)))
     assert names(made)[0] == "RemoveLeftover"
     assert names(made)[1:] == (["CreateDatabase"] if command == "create" else MAKING)
@@ -146,20 +146,20 @@ def test_an_abandoned_target_is_not_initialized() -> None:
 
 @pytest.mark.parametrize("command", ["create", "setup", "reset", "drop"])
 @pytest.mark.parametrize("state", [State.UNFINISHED, State.BLOCKED])
-def test_a_target_that_somebody_works_on(command: Command, state: State) -> None:
+def test_a_target_that_somebody_works_on(command: CommandName, state: State) -> None:
     with pytest.raises(AtWork, match="another command is at work"):
         plan(command, facts(marked(state, alive=True)))
 
 
 @pytest.mark.parametrize("command", ["create", "setup", "reset", "init"])
-def test_a_blocked_target(command: Command) -> None:
+def test_a_blocked_target(command: CommandName) -> None:
     with pytest.raises(Refused, match="flask psql recover"):
         plan(command, facts(marked(State.BLOCKED)))
 
 
 @pytest.mark.parametrize("command", ["create", "setup", "reset", "init"])
 @pytest.mark.parametrize("target", [None, marked(State.UNFINISHED)])
-def test_a_former_database_is_never_forgotten(command: Command, target: Database | None) -> None:
+def test_a_former_database_is_never_forgotten(command: CommandName, target: Database | None) -> None:
     aside = marked(State.ASIDE, name=name_for_old("shop", "11111111"))
     with pytest.raises(Refused, match="flask psql recover, or drop it: flask psql recover --discard"):
         plan(command, facts(target, aside))
@@ -175,7 +175,7 @@ def test_beginnings_of_others_are_cleared_away() -> None:
 
 
 @pytest.mark.parametrize("command", ["create", "setup", "init"])
-def test_an_invalid_database(command: Command) -> None:
+def test_an_invalid_database(command: CommandName) -> None:
     """PostgreSQL lets nobody in any more, and it can only be dropped."""
     with pytest.raises(ServerError, match="flask psql drop"):
         plan(command, facts(dataclasses.replace(SHOP, connection_limit=INVALID)))
@@ -286,7 +286,9 @@ def test_sessions_of_citus_are_ended_without_asking() -> None:
 
 
 def test_what_needs_a_confirmation() -> None:
-    asking = {command for command in t.get_args(Command) if Request(command=command, dbname="x").may_destroy}
+    asking = {
+        command for command in t.get_args(CommandName) if Request(command=command, dbname="x").may_destroy
+    }
     assert asking == {"drop", "reset", "unprotect", "recover"}
     assert Request(command="create", dbname="x", overwrite=True).may_destroy
 
@@ -295,7 +297,7 @@ def test_what_needs_a_confirmation() -> None:
 def test_open_sessions(force: bool) -> None:
     busy = dataclasses.replace(SHOP, sessions=(OTHER, CITUS))
     for command in ("drop", "reset"):
-        made = plan(t.cast("Command", command), facts(busy), force_disconnect=force)
+        made = plan(t.cast("CommandName", command), facts(busy), force_disconnect=force)
         faults = [str(fault) for fault in made.faults(facts(busy))]
         assert any("1 open session" in fault and '"psql" as ann' in fault for fault in faults) == (not force)
 

@@ -127,7 +127,7 @@ def test_a_callback_that_overwrites_the_mark(world: World) -> None:  # noqa: F81
     result = world.run("reset", "-f", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
     assert result.code == -signal.SIGKILL, str(result)
     settled(world, "nobody at work", world.nobody_at_work)
-    assert [item.mend for item in world.announced().leftovers] == ["flask psql recover"]
+    assert [item.remedy.arguments for item in world.announced().leftovers] == ["recover"]
     assert world.run("recover", "-f").code == 0
     _check(world, old)
 
@@ -264,7 +264,7 @@ def test_a_discard_that_fails(world: World) -> None:  # noqa: F811
     assert aside in result.err
     assert "flask psql recover --discard" in result.err
     assert world.rows() == NEW_ROWS
-    assert world.mend() == ["flask psql recover --discard"]
+    assert world.mend() == ["recover --discard"]
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -421,7 +421,7 @@ def test_an_unfinished_one_that_somebody_has_gone_on_with(world: World, command:
     with world.cluster.connect(world.dbname) as session:
         session.execute("INSERT INTO pet (name) VALUES ('work of days')")
     refused = world.run(*command)
-    assert (refused.code, "nobody answered" in refused.err) == (1, True), str(refused)
+    assert (refused.code, "no confirmation received" in refused.err) == (1, True), str(refused)
     assert "work of days" in (world.rows() or [])
     (keeping,) = (line for line in refused.err.splitlines() if line.startswith("To keep it"))
     world.cluster.execute(keeping.partition(": ")[2])

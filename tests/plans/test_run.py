@@ -199,8 +199,10 @@ def test_undoing_goes_on_after_a_failure_and_says_so(jobs: Jobs, problem: Except
             jobs([Noting(name="make"), Swapping(name="swap", raises=Refused("no"), undoing_raises=problem)])
         )
     assert LOG == ["make", "swap", "undo swap", "undo make"]
-    assert caught.value.hint is not None
-    assert caught.value.hint.startswith("Undoing failed: swap: gone. Once the server answers")
+    assert " ".join(caught.value.notes) == "Undoing failed: swap: gone"
+    assert "Once the server answers, look: flask psql status, or put it back: flask psql recover" in str(
+        caught.value
+    )
 
 
 def test_nothing_final_is_undone(jobs: Jobs) -> None:
@@ -213,7 +215,7 @@ def test_what_stays_is_said(jobs: Jobs) -> None:
     failing = Swapping(name="b", raises=Interrupted(15), stays="It had not ended.")
     with pytest.raises(Interrupted) as caught:
         execute(jobs([Noting(name="a", stays="It stays."), failing]))
-    assert caught.value.remark == "It stays."
+    assert caught.value.notes == ["It stays."]
 
 
 def test_a_server_that_is_gone_is_tried_for_a_while(jobs: Jobs) -> None:

@@ -11,6 +11,7 @@ from flask_postgres import PostgresUri
 from flask_postgres.errors import AtWork, Refused
 from flask_postgres.plans import turns
 from flask_postgres.postgres.admin import Connector, Session
+from flask_postgres.remedies import Remedy
 from flask_postgres.reporting import Silence
 
 from ..servers import Server
@@ -20,7 +21,7 @@ class Notes(Silence):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def note(self, message: str) -> None:
+    def note(self, message: str, *_: Remedy) -> None:
         self.notes.append(message)
 
 
