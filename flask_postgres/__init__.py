@@ -42,6 +42,7 @@ if t.TYPE_CHECKING:
         UriValidationError,
         UsageError,
     )
+    from .reporting import Reporter
     from .uri import PostgresUri
 
 __version__ = "1.0.0"
@@ -70,6 +71,7 @@ __all__ = [
     "PostgresUri",
     "PreflightFailed",
     "Refused",
+    "Reporter",
     "ServerError",
     "ServerUnreachable",
     "SettingsError",
@@ -85,6 +87,7 @@ __all__ = [
 
 _HOME = {
     "PostgresUri": ".uri",
+    "Reporter": ".reporting",
     "create_all": ".api",
     "create_db": ".api",
     "database_exists": ".api",

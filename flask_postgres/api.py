@@ -5,8 +5,10 @@ from __future__ import annotations
 import typing as t
 
 from .errors import UsageError
-from .plans.build import Request
-from .plans.perform import Work, perform
+from .plans import engine
+from .plans.context import StepContext
+from .plans.engine import Task
+from .plans.plan import Request
 from .postgres import marks
 from .postgres.admin import Connector
 from .postgres.ddl import CLAUSES
@@ -28,15 +30,23 @@ def create_db(
     template: str | None = None,
     extensions: t.Sequence[str] = (),
     connect_timeout: float = 10,
+    timeout: float = 600,
     reporter: Reporter | None = None,
     **clauses: str | int | None,
 ) -> bool:
     """Create a database, unless it exists.
 
+    It waits for other commands that work on the same database, and installs no signal handlers.
+
+    :param uri: of the database: a string, a SQLAlchemy URL or a :class:`PostgresUri`. Its user needs
+        CREATEDB.
     :param admin_dbname: the database to connect to meanwhile; ``postgres`` when None, and ``template1``
         when that is out of reach.
+    :param template: the database to copy; ``template1`` when None.
     :param extensions: created in the new database.
     :param connect_timeout: seconds, for each connection.
+    :param timeout: seconds to wait for other commands on the same database.
+    :param reporter: is told what happens; nothing is printed when None.
     :param clauses: further clauses of CREATE DATABASE: ``owner``, ``encoding``, ``locale``,
         ``lc_collate``, ``lc_ctype``, ``locale_provider``, ``icu_locale``, ``tablespace``,
         ``connection_limit``.
@@ -56,9 +66,7 @@ def create_db(
         clauses={name: _valid(name, value) for name, value in given.items() if value is not None},
         extensions=_valid("extensions", extensions),
     )
-    return perform(
-        [Work(request=request, connector=_connector(uri, admin_dbname, connect_timeout, reporter))]
-    )
+    return _run(request, _connector(uri, admin_dbname, connect_timeout, reporter), timeout)
 
 
 def drop_db(
@@ -67,10 +75,19 @@ def drop_db(
     admin_dbname: str | None = None,
     force_disconnect: bool = False,
     connect_timeout: float = 10,
+    timeout: float = 600,
     reporter: Reporter | None = None,
 ) -> bool:
-    """Drop a database, if it exists. Nobody is asked.
+    """Drop a database, if it exists, without a confirmation.
 
+    It waits for other commands that work on the same database, and installs no signal handlers.
+
+    :param uri: of the database: a string, a SQLAlchemy URL or a :class:`PostgresUri`.
+    :param admin_dbname: the database to connect to meanwhile; ``postgres`` when None, and ``template1``
+        when that is out of reach.
+    :param connect_timeout: seconds, for each connection.
+    :param timeout: seconds to wait for other commands on the same database.
+    :param reporter: is told what happens; nothing is printed when None.
     :param force_disconnect: end the sessions that others have on it.
     :returns: True if it was dropped, False if there was none.
     :raises DatabaseProtected: if it is marked as protected.
@@ -79,9 +96,7 @@ def drop_db(
     """
     uri = PostgresUri(uri)
     request = Request(command="drop", dbname=uri.dbname, force_disconnect=force_disconnect)
-    return perform(
-        [Work(request=request, connector=_connector(uri, admin_dbname, connect_timeout, reporter))]
-    )
+    return _run(request, _connector(uri, admin_dbname, connect_timeout, reporter), timeout)
 
 
 def database_exists(uri: Uri, *, admin_dbname: str | None = None, connect_timeout: float = 10) -> bool:
@@ -89,6 +104,10 @@ def database_exists(uri: Uri, *, admin_dbname: str | None = None, connect_timeou
 
     When the database to administer from cannot be reached, the target itself is asked.
 
+    :param uri: of the database: a string, a SQLAlchemy URL or a :class:`PostgresUri`.
+    :param admin_dbname: the database to connect to meanwhile; ``postgres`` when None, and ``template1``
+        when that is out of reach.
+    :param connect_timeout: seconds, for each connection.
     :raises CannotConnect: if nobody could be asked: that is never "it does not exist".
     """
     from .errors import CannotConnect
@@ -132,6 +151,11 @@ def create_all(db: t.Any) -> None:
     for bind_key, metadata in db.metadatas.items():
         if bind_key in engines:
             create_tables(engines[bind_key], metadata)
+
+
+def _run(request: Request, connector: Connector, timeout: float) -> bool:
+    task = Task(request, StepContext(connector=connector))
+    return engine.run([task], timeout=timeout, program=False)
 
 
 def _connector(

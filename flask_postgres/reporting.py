@@ -9,7 +9,7 @@ from .remedies import Remedy
 
 
 class Reporter(t.Protocol):
-    """Takes the words of the core. The command line prints them; the Python API drops them."""
+    """Takes what the core has to report. The command line prints it; the Python API drops it by default."""
 
     def outcome(self, message: str) -> None:
         """Tell what has happened, in the words that scripts rely on."""

@@ -92,7 +92,7 @@ try:
     cli.main({words!r}, 'flask psql', obj=ScriptInfo(app_import_path='app.py'))
 except SystemExit as ended:
     assert ended.code == 1
-assert 'flask_postgres.plans.perform' in sys.modules
+assert 'flask_postgres.plans.engine' in sys.modules
 assert 'flask_postgres.embedded.service' not in sys.modules
 """
     loaded_after(project, code)

@@ -27,17 +27,24 @@ LAYERS = (
 )
 
 
-def imports(path: pathlib.Path) -> t.Iterator[str]:
-    """Yield the modules of the package that a file imports, at its top or later; those for types are free."""
+def imports(path: pathlib.Path, *, types: bool = False) -> t.Iterator[str]:
+    """Yield the modules that a file imports, at its top or later.
+
+    :param types: whether those that are imported for types count.
+    """
     package = ["flask_postgres", *path.relative_to(ROOT).parent.parts]
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types = {
-        node
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
-        for statement in block.body
-        for node in ast.walk(statement)
-    }
+    for_types = (
+        set()
+        if types
+        else {
+            node
+            for block in ast.walk(tree)
+            if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+            for statement in block.body
+            for node in ast.walk(statement)
+        }
+    )
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node not in for_types:
             base = package[: len(package) - node.level + 1] if node.level else []
@@ -90,3 +97,37 @@ def test_the_core_neither_prints_nor_exits() -> None:
         if (name := ast.unparse(node.func)) in ("print", "input", "exit", "sys.exit")
     ]
     assert wrong == []
+
+
+def graph() -> dict[str, set[str]]:
+    """Return what each module of the package imports from it, for types as well."""
+    modules = {
+        ".".join(["flask_postgres", *path.relative_to(ROOT).with_suffix("").parts]): path
+        for path in ROOT.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    packages = {
+        ".".join(["flask_postgres", *path.parent.relative_to(ROOT).parts]): path
+        for path in ROOT.rglob("__init__.py")
+        if path.parent != ROOT
+    }
+    known = {**modules, **packages}
+
+    def resolve(name: str) -> str | None:
+        while name not in known and "." in name:
+            name = name.rpartition(".")[0]
+        return name if name in known else None
+
+    return {
+        name: {found for one in imports(path, types=True) if (found := resolve(one)) not in (None, name)}
+        for name, path in known.items()
+    }
+
+
+def test_no_circle_of_imports() -> None:
+    """Not even for types: a file can be read after those that it imports."""
+    left = graph()
+    while free := [name for name, needs in left.items() if not needs & left.keys()]:
+        for name in free:
+            del left[name]
+    assert left == {}

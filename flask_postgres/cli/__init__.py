@@ -9,18 +9,20 @@ from __future__ import annotations
 from .group import Listed, PsqlGroup
 
 COMMANDS: dict[str, Listed] = {
-    "setup": Listed("Lifecycle", "Create the database and initialize it."),
-    "create": Listed("Lifecycle", "Create the database and leave it empty."),
-    "init": Listed("Lifecycle", "Initialize the database by the app's callback or migrations."),
-    "reset": Listed("Lifecycle", "Put a newly initialized database in the place of the old one."),
-    "drop": Listed("Lifecycle", "Drop the database after a confirmation."),
+    "setup": Listed("Lifecycle", "Create the database and initialize it.", "lifecycle"),
+    "create": Listed("Lifecycle", "Create the database and leave it empty.", "lifecycle"),
+    "init": Listed("Lifecycle", "Initialize the database by the app's callback or migrations.", "lifecycle"),
+    "reset": Listed(
+        "Lifecycle", "Put a newly initialized database in the place of the old one.", "lifecycle"
+    ),
+    "drop": Listed("Lifecycle", "Drop the database after a confirmation.", "lifecycle"),
     "config": Listed("Look", "Show every setting and where it comes from."),
     "status": Listed("Look", "Show the state of the server and of the database."),
     "wait": Listed("Look", "Wait until the server accepts connections."),
     "shell": Listed("Look", "Open psql on the database."),
-    "protect": Listed("Safety", "Mark the database so that nothing here drops it."),
-    "unprotect": Listed("Safety", "Lift the protection after a confirmation."),
-    "recover": Listed("Safety", "Put back what an interrupted command had set aside."),
+    "protect": Listed("Safety", "Mark the database so that nothing here drops it.", "lifecycle"),
+    "unprotect": Listed("Safety", "Lift the protection after a confirmation.", "lifecycle"),
+    "recover": Listed("Safety", "Put back what an interrupted command had set aside.", "lifecycle"),
     "server": Listed("Server", "Start and stop the embedded PostgreSQL and look at it."),
 }
 """Every command, in working order: its section of the help, and its short help.

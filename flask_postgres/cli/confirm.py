@@ -8,12 +8,11 @@ import typing as t
 import click
 
 from ..errors import NotConfirmed
-from ..plans import checks
-from ..plans.build import Plan
-from ..plans.perform import Planned
+from ..plans.engine import Planned
+from ..plans.plan import Note, Plan
 from ..postgres.facts import Database
 from ..postgres.probe import address_text
-from ..remedies import Option
+from ..remedies import Command, Option, joined
 from ..uri import PostgresUri
 from .boundary import printable
 from .context import Invocation
@@ -28,12 +27,13 @@ def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], No
                 continue
             lines = [
                 *_summary(plan.at_stake, uri, facts.role.name),
-                *(f"Note: {note}" for note in plan.notes),
+                *(f"Note: {_text(invocation, note)}" for note in plan.notes),
             ]
-            if plan.request.command == "recover" and facts.target and facts.aside:
-                lines += [_compared("now there", facts.target), _compared("set aside", facts.aside)]
-            if plan.unfinished is not None:
-                lines.append(f"To keep it, run in SQL: {checks.keeping(plan.unfinished)}")
+            if plan.request.command == "recover" and facts.aside:
+                compared = [("now there", facts.target), ("set aside", facts.aside)]
+                lines += [_compared(label, database) for label, database in compared if database]
+            if plan.unfinished is not None and plan.request.command != "discard":
+                lines.append(invocation.render(Command("To keep it", "recover")))
             click.echo(invocation.hide(f"This database {_fate(plan)}:\n" + "\n".join(lines)), err=True)
             _expect_name(invocation, plan.at_stake.name)
 
@@ -45,7 +45,13 @@ def _fate(plan: Plan) -> str:
         return "will be lost for good"
     if plan.unprotects is not None:
         return "will no longer be protected"
-    return "was left unfinished by an interrupted command, and will be lost for good"
+    if plan.restores is not None:
+        return f'belongs to the role "{plan.restores.owner}", and will be put back'
+    return "was left incomplete by an interrupted command, and will be lost for good"
+
+
+def _text(invocation: Invocation, note: Note) -> str:
+    return joined(note.text, remedies=[invocation.render(remedy) for remedy in note.remedies])
 
 
 def size_text(size: int | None) -> str:
@@ -73,7 +79,7 @@ def _summary(database: Database, uri: PostgresUri, role: str) -> t.Iterator[str]
 
 
 def _compared(label: str, database: Database) -> str:
-    return f'  {label}: "{database.name}", {size_text(database.size)}'
+    return f'  {label}: "{database.name}" of the role "{database.owner}", {size_text(database.size)}'
 
 
 def _expect_name(invocation: Invocation, name: str) -> None:

@@ -34,6 +34,8 @@ class Listed(t.NamedTuple):
 
     section: str
     help: str
+    module: str | None = None
+    """The module that has several commands; None where the command has one of its own."""
 
 
 class Answering(click.Group):
@@ -49,7 +51,7 @@ class Answering(click.Group):
 
 
 class PsqlGroup(Answering):
-    """A group whose commands are modules of ``flask_postgres.cli.commands``."""
+    """A group whose commands are in modules of ``flask_postgres.cli.commands``."""
 
     def __init__(self, *args: t.Any, commands_table: t.Mapping[str, Listed], **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
@@ -62,9 +64,9 @@ class PsqlGroup(Answering):
         if name not in self.commands_table:
             return None
         if name not in self.commands:
-            module = importlib.import_module(f".commands.{name}", __package__)
-            command: click.Command = module.command
             listed = self.commands_table[name]
+            module = importlib.import_module(f".commands.{listed.module or name}", __package__)
+            command: click.Command = vars(module)[name if listed.module else "command"]
             command.short_help = listed.help
             command.panel = listed.section  # type: ignore[attr-defined]  # a section, to rich-click
             self.add_command(command, name)

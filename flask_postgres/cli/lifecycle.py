@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import typing as t
 
 import click
 
 from ..errors import AppError, FlaskPostgresError, Refused
-from ..plans import checks, show
-from ..plans.build import CommandName, Plan, Request
-from ..plans.perform import Work, look, perform
+from ..plans import dry_run, engine, preflight
+from ..plans.context import StepContext
+from ..plans.engine import Task
+from ..plans.plan import CommandName, Request
 from ..postgres import ddl, marks
 from ..postgres.admin import Connector
 from ..postgres.drivers import administrative, libpq_arguments
@@ -24,7 +24,6 @@ from .targets import Target
 if t.TYPE_CHECKING:
     from ..app.discovery import BindKey
     from ..embedded.info import ServerInfo
-    from ..postgres.facts import Facts
     from ..settings.schema import Settings
     from ..uri import PostgresUri
 
@@ -33,19 +32,13 @@ MAKES_WHAT_AN_IMPORT_NEEDS = ("create", "setup")
 NEEDS_THE_APP = ("init", "setup", "reset")
 
 
-def carry_out(
-    command: CommandName,
-    *,
-    build: t.Callable[[Request, Facts, str], Plan] | None = None,
-    guarded: bool = True,
-) -> None:
+def carry_out(command: CommandName, *, guarded: bool = True) -> None:
     """Carry out a command: the settings, the guard, the server, and then the plan.
 
-    :param build: makes the plan, where the command has one of its own.
     :param guarded: whether ``cli_disallowed_envs`` holds for it.
     """
-    dry_run = bool(click.get_current_context().params.get("dry_run"))
-    makes = command in MAKES_WHAT_AN_IMPORT_NEEDS and not dry_run
+    only_shown = bool(click.get_current_context().params.get("dry_run"))
+    makes = command in MAKES_WHAT_AN_IMPORT_NEEDS and not only_shown
     invocation = Invocation.current(on_connect=_make_missing if makes else None)
     if command in NEEDS_THE_APP or invocation.several:
         invocation.require_app()
@@ -53,13 +46,11 @@ def carry_out(
     chosen = targets.chosen(invocation)
     if guarded:
         invocation.guard()
-    works = _works(invocation, command, chosen)
-    if build is not None:
-        works = [dataclasses.replace(work, build=build) for work in works]
-    if dry_run:
-        _show(invocation, works)
+    tasks = _tasks(invocation, command, chosen)
+    if only_shown:
+        _show(invocation, tasks)
         return
-    perform(works, confirm=None if invocation.options.get("force") else confirmation(invocation))
+    engine.run(tasks, confirm=None if invocation.options.get("force") else confirmation(invocation))
 
 
 def connector(invocation: Invocation, uri: PostgresUri, *, bind_key: BindKey = None) -> Connector:
@@ -111,19 +102,21 @@ def release(invocation: Invocation) -> None:
     extension.dispose()
 
 
-def _works(invocation: Invocation, command: CommandName, chosen: t.Sequence[Target]) -> list[Work]:
+def _tasks(invocation: Invocation, command: CommandName, chosen: t.Sequence[Target]) -> list[Task]:
     start = command in STARTS_A_SERVER and not invocation.options.get("dry_run")
     servers = [ensure_server(invocation, invocation.settings, target.uri, start=start) for target in chosen]
     reaches = [connector(invocation, target.uri, bind_key=target.keys[0]) for target in chosen]
     initialize = _Initialize(invocation, chosen, reaches[0].app_application_name)
     how = initialize.how if command in NEEDS_THE_APP else ""
     return [
-        Work(
-            request=_request(invocation, command, target.uri.dbname, how, among_others=len(chosen) > 1),
-            connector=reach,
-            initialize=initialize,
-            release=functools.partial(release, invocation),
-            make_extensions=functools.partial(_make_extensions, server) if server else None,
+        Task(
+            _request(invocation, command, target.uri.dbname, how, among_others=len(chosen) > 1),
+            StepContext(
+                connector=reach,
+                initialize=initialize,
+                release=functools.partial(release, invocation),
+                make_extensions=functools.partial(_make_extensions, server) if server else None,
+            ),
         )
         for target, server, reach in zip(chosen, servers, reaches, strict=True)
     ]
@@ -223,10 +216,10 @@ def _connect_args(invocation: Invocation, uri: PostgresUri, bind_key: BindKey) -
     return libpq_arguments(invocation.extension.connect_args(bind_key), engine.dialect.driver, wanted=wanted)
 
 
-def _show(invocation: Invocation, works: t.Sequence[Work]) -> None:
-    planned = [look(work) for work in works]
-    invocation.echo_data("\n\n".join(show.as_text(each) for each in planned))
-    checks.raise_all(fault for each in planned for fault in each.plan.faults(each.facts))
+def _show(invocation: Invocation, tasks: t.Sequence[Task]) -> None:
+    planned = [engine.preview(task) for task in tasks]
+    invocation.echo_data("\n\n".join(dry_run.as_text(each, render=invocation.render) for each in planned))
+    preflight.raise_all(fault for each in planned for fault in each.plan.faults(each.facts))
 
 
 def _make_missing(uri: PostgresUri) -> None:

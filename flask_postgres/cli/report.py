@@ -7,7 +7,7 @@ import json
 import typing as t
 
 from ..errors import FlaskPostgresError
-from ..plans.checks import sessions_text
+from ..plans.preflight import sessions_text
 from ..postgres.facts import Database
 from ..postgres.marks import State
 from ..postgres.probe import address_text
@@ -168,6 +168,7 @@ _LEFT = {
     "unfinished": "not complete",
     "blocked": "closed to connections",
     "invalid": "half dropped",
+    "foreign": "left alone, because it has no mark of this tool that counts",
 }
 
 
@@ -183,7 +184,7 @@ def _leftover(item: Leftover) -> Json:
         "name": item.name,
         "kind": item.kind,
         "size_bytes": item.size,
-        "command": f"flask psql {item.remedy.arguments}",
+        "command": for_shell(item.remedy).partition(": ")[2],
     }
 
 

@@ -29,9 +29,12 @@ class Guard:
 
     The signal is remembered as well, because an app's callback may swallow what is raised: ``check``
     raises it again. Outside the main thread Python delivers no signals, and nothing is installed.
+
+    :param program: whether the process is ours. In a program that only calls us, signals mean what they did.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, program: bool = True) -> None:
+        self._program = program
         self.received: int | None = None
         self.deferred = False
         """Whether signals are only remembered, from now on."""
@@ -51,9 +54,9 @@ class Guard:
             raise Interrupted(self.received)
 
     @contextlib.contextmanager
-    def holding(self, hold: bool) -> t.Iterator[None]:
-        """Let signals wait for the end of the block; whoever entered it checks then."""
-        self._held = hold
+    def holding(self) -> t.Iterator[None]:
+        """Make signals wait until the end of the block, after which ``check`` raises them."""
+        self._held = True
         try:
             yield
         finally:
@@ -64,7 +67,7 @@ class Guard:
 
         The sessions are its parent's, and so are the plan and its undoing.
         """
-        if os.getpid() == self._pid:
+        if os.getpid() == self._pid or not self._program:
             return
         cause = error.__cause__ if error is not None else None
         for stream in (sys.stdout, sys.stderr):
@@ -74,7 +77,7 @@ class Guard:
         os._exit(0 if left_well else 1)
 
     def __enter__(self) -> Guard:
-        if threading.current_thread() is threading.main_thread():
+        if self._program and threading.current_thread() is threading.main_thread():
             for name in _NAMES:
                 number = getattr(signal, name, None)
                 # SIGHUP that is ignored already stays so: the user ran us under nohup.

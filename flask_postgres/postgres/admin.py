@@ -91,6 +91,18 @@ class Session:
         with _translated(doing):
             self._connection.exec_driver_sql("COMMIT")
 
+    @property
+    def pid(self) -> int:
+        """The id of the server process."""
+        return int(self.value("SELECT pg_catalog.pg_backend_pid()"))
+
+    def usable(self) -> bool:
+        """Tell whether the session still answers, and is not in a transaction that has failed."""
+        try:
+            return bool(self.value("SELECT true"))
+        except errors.FlaskPostgresError:
+            return False
+
     def close(self) -> None:
         """End the session; one that is lost already is no fault."""
         with contextlib.suppress(Exception):

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import typing as t
 
+from ..errors import PermissionDenied, Unsupported
 from . import marks
 from .admin import APPLICATION, Session
 from .capabilities import Capabilities, from_answers
@@ -77,6 +78,9 @@ class Database:
     :param size: bytes; None when our role may not ask, or there is nothing.
     :param labels: how many security labels it bears.
     :param maker_alive: whether the command that made its mark still runs.
+    :param stale_mark: a mark that does not count, because it was made for another database: this one is a
+        copy, or was restored, or belongs to a role whose marks mean nothing for the target.
+    :param holds_rows: whether somebody may have put rows into it; asked for unfinished databases only.
     """
 
     name: str
@@ -105,6 +109,8 @@ class Database:
     size: int | None = None
     labels: int = 0
     maker_alive: bool = False
+    stale_mark: Mark | None = None
+    holds_rows: bool = False
 
     @property
     def state(self) -> State | None:
@@ -119,6 +125,25 @@ class Database:
     def abandoned(self) -> bool:
         """Whether a command that is gone has left it unfinished: it counts as absent."""
         return self.state is State.UNFINISHED and not self.maker_alive
+
+    @property
+    def found_mark(self) -> Mark | None:
+        """The mark that its comment has, whether it counts or not."""
+        return self.mark or self.stale_mark
+
+    @property
+    def allowed_before(self) -> bool:
+        """Whether connections were allowed before a command closed the database."""
+        return (
+            self.mark.allowed if self.mark and self.state is not State.UNFINISHED else self.allow_connections
+        )
+
+    @property
+    def closed_empty(self) -> bool:
+        """Whether a command that was about to drop it has closed it, having found no row in it."""
+        return (
+            self.abandoned and not self.allow_connections and self.mark is not None and not self.mark.allowed
+        )
 
     @property
     def raw_comment(self) -> str | None:
@@ -140,7 +165,9 @@ class Facts:
     """Everything a plan is built from.
 
     :param target: the target; None when it does not exist.
+    :param server: the system identifier of the cluster; None where the server does not tell.
     :param relatives: databases of ours that were made for the target or out of it.
+    :param foreign: databases whose names look like it, and that bear no mark that counts.
     :param citus: whether the server has Citus, which each database may use or not.
     :param embedded: whether the server is one of ours.
     :param template: the template to copy; None when it does not exist.
@@ -162,7 +189,9 @@ class Facts:
     citus: bool = False
     embedded: bool = False
     target: Database | None = None
+    server: str | None = None
     relatives: tuple[Database, ...] = ()
+    foreign: tuple[Database, ...] = ()
     template: Database | None = None
     template_name: str | None = None
     superuser_only: tuple[str, ...] = ()
@@ -187,10 +216,7 @@ class Facts:
     def unmade(self) -> tuple[Database, ...]:
         """Databases that a command has begun to make under a name of ours, and whose maker is gone."""
         return tuple(
-            item
-            for item in self.relatives
-            if not item.maker_alive
-            and (item.state is State.UNFINISHED or (item.mark is None and marks.is_new(item.name)))
+            item for item in self.relatives if not item.maker_alive and item.state is State.UNFINISHED
         )
 
 
@@ -208,9 +234,8 @@ def read(
     :param template: the template that will be copied.
     :param roles: names of roles that settings mention; the others likewise.
     """
-    answer = session.value(
-        _QUERY,
-        doing="read the catalogue",
+    answer = _ask(
+        session,
         target=dbname,
         template=template or "template1",
         ours="%~___~________",
@@ -220,11 +245,20 @@ def read(
         extensions=bool(extensions),
     )
     raw: dict[str, t.Any] = answer if isinstance(answer, dict) else json.loads(answer)
-    alive = _tokens(raw["ours"] or ())
-    databases = [_database(item, alive) for item in raw["databases"] or ()]
+    role = Role(name=raw["role"], superuser=raw["superuser"], createdb=raw["createdb"])
+    owners = {
+        role.name,
+        *roles,
+        *(item["owner"] for item in raw["databases"] or () if item["name"] == dbname),
+    }
+    alive = _alive(raw["ours"] or (), owners)
+    databases = [
+        _trusted(_database(item, alive), role, owners, raw["server"]) for item in raw["databases"] or ()
+    ]
     by_name = {item.name: item for item in databases}
     return Facts(
-        role=Role(name=raw["role"], superuser=raw["superuser"], createdb=raw["createdb"]),
+        role=role,
+        server=raw["server"],
         can=from_answers(raw["version"], int(raw["version_num"])),
         version_text=raw["version"],
         admin_dbname=session.dbname,
@@ -232,7 +266,8 @@ def read(
         citus=raw["citus"],
         embedded=bool(raw["embedded"]),
         target=by_name.get(dbname),
-        relatives=tuple(item for item in databases if _relative(item, dbname)),
+        relatives=tuple(item for item in databases if item.mark and _relative(item, dbname)),
+        foreign=tuple(item for item in databases if item.mark is None and _relative(item, dbname)),
         template=by_name.get(template or "template1"),
         template_name=template,
         superuser_only=tuple(raw["superuser_only"] or ()),
@@ -252,8 +287,35 @@ def _relative(database: Database, dbname: str) -> bool:
     return marks.may_be_of(database.name, dbname)
 
 
-def _tokens(applications: t.Iterable[str]) -> set[str]:
-    return {words[1] for name in applications if len(words := name.split(" ")) > 1}
+def _ask(session: Session, **values: t.Any) -> t.Any:
+    try:
+        return session.value(_QUERY, **values)
+    except (PermissionDenied, Unsupported):  # a host, or an engine, that does not tell the identifier
+        return session.value(_QUERY.replace(_IDENTIFIER, "CAST(NULL AS text)"), **values)
+
+
+def _alive(sessions: t.Iterable[dict[str, t.Any]], owners: set[str]) -> set[str]:
+    """Return the tokens of running commands: any role can give its session a name, so it counts who it is."""
+    named = ((one["name"].split(" "), one) for one in sessions)
+    return {
+        words[1] for words, one in named if len(words) > 1 and (one["superuser"] or one["user"] in owners)
+    }
+
+
+def _trusted(database: Database, role: Role, owners: set[str], server: str | None) -> Database:
+    """Return the database with its mark only if the mark counts.
+
+    Any role with CREATEDB can write a mark, so it counts on a database whose owner is the target's owner, our
+    role or a role that we have the rights of; a superuser has those of every role, which says nothing. A mark
+    names its database, because a restored or copied one has the same comment. Protection always counts.
+    """
+    mark = database.mark
+    if mark is None or mark.state is State.PROTECTED:
+        return database
+    ours = database.owner in owners or (database.owned and not role.superuser)
+    if ours and mark.oid == database.oid and (server is None or mark.server == server):
+        return database
+    return dataclasses.replace(database, mark=None, stale_mark=mark, maker_alive=False)
 
 
 def _database(raw: dict[str, t.Any], alive: set[str]) -> Database:
@@ -309,7 +371,10 @@ SELECT json_build_object(
   'citus', current_setting('citus.shard_count', true) IS NOT NULL,
   'embedded', current_setting('cluster_name', true) LIKE 'flask-postgres-%',
   'role', me.rolname, 'superuser', me.rolsuper, 'createdb', me.rolsuper OR me.rolcreatedb,
-  'ours', (SELECT json_agg(a.application_name) FROM pg_catalog.pg_stat_activity a
+  'server', (SELECT CAST(c.system_identifier AS text) FROM pg_catalog.pg_control_system() c),
+  'ours', (SELECT json_agg(json_build_object(
+             'name', a.application_name, 'user', a.usename, 'superuser', coalesce(u.rolsuper, false)))
+           FROM pg_catalog.pg_stat_activity a LEFT JOIN pg_catalog.pg_roles u ON u.oid = a.usesysid
            WHERE a.application_name LIKE :app AND a.pid <> pg_catalog.pg_backend_pid()),
   'superuser_only', (SELECT json_agg(DISTINCT p.name) FROM pg_catalog.pg_db_role_setting c
      CROSS JOIN unnest(c.setconfig) line CROSS JOIN LATERAL (SELECT lower(split_part(line, '=', 1)) AS name) p
@@ -361,3 +426,5 @@ SELECT json_build_object(
     WHERE d.datname IN (:target, :template) OR d.datname LIKE :ours)
 ) FROM me
 """
+
+_IDENTIFIER = "(SELECT CAST(c.system_identifier AS text) FROM pg_catalog.pg_control_system() c)"

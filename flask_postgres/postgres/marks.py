@@ -14,6 +14,7 @@ import enum
 import json
 import re
 import secrets
+import typing as t
 
 from ..uri import NAME_BYTES
 
@@ -40,6 +41,8 @@ class Mark:
     :param token: names the command that made the mark.
     :param allowed: whether connections were allowed before the command closed the database.
     :param superseded: whether another database has taken its place for good.
+    :param oid: the OID of the database that was marked; a restored or copied database has another.
+    :param server: the system identifier of its server.
     """
 
     state: State
@@ -47,10 +50,12 @@ class Mark:
     token: str | None = None
     allowed: bool = True
     superseded: bool = False
+    oid: int | None = None
+    server: str | None = None
 
     def under(self, comment: str | None) -> str:
         """Return the comment with this mark below it."""
-        values: dict[str, str | bool] = {}
+        values: dict[str, str | int] = {}
         if self.of is not None:
             values["of"] = self.of
         if self.token is not None:
@@ -59,8 +64,23 @@ class Mark:
             values["allowed"] = False
         if self.superseded:
             values["superseded"] = True
+        if self.oid is not None:
+            values["oid"] = self.oid
+        if self.server is not None:
+            values["server"] = self.server
         line = f"[flask-postgres:{self.state.value} {json.dumps(values, ensure_ascii=False)}]"
         return f"{comment}\n{line}" if comment else line
+
+
+class Signature(t.NamedTuple):
+    """What a command writes into each of its marks.
+
+    :param token: names the command.
+    :param server: the server's system identifier; None where the server has none.
+    """
+
+    token: str
+    server: str | None = None
 
 
 def split(comment: str | None) -> tuple[str | None, Mark | None]:
@@ -134,8 +154,9 @@ def _read(line: str) -> Mark | None:
         mark = Mark(State(found["state"] if found else ""), **values)
     except (ValueError, TypeError, RecursionError):
         return Mark(State.PROTECTED)
-    texts, flags = (mark.of, mark.token), (mark.allowed, mark.superseded)
+    texts, flags = (mark.of, mark.token, mark.server), (mark.allowed, mark.superseded)
     sound = all(value is None or isinstance(value, str) for value in texts) and {*map(type, flags)} == {bool}
+    sound = sound and (mark.oid is None or type(mark.oid) is int)
     return mark if sound else Mark(State.PROTECTED)
 
 

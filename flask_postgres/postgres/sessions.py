@@ -17,6 +17,7 @@ def end_all(
     admin: Session,
     dbname: str,
     *,
+    but: int | None = None,
     sleep: t.Callable[[float], None] = time.sleep,
     clock: t.Callable[[], float] = time.monotonic,
 ) -> None:
@@ -24,12 +25,16 @@ def end_all(
 
     New ones must be blocked already, or be harmless.
 
+    :param but: the process id of a session that stays.
+
     :raises PermissionDenied: if one may not be ended.
     :raises DatabaseInUse: if one is still there after ``PATIENCE`` seconds.
     """
 
     def end() -> t.Sequence[t.Any]:
-        return admin.rows(_END_ALL, dbname=dbname, doing=f'end the sessions on database "{dbname}"')
+        return admin.rows(
+            _END_ALL, dbname=dbname, but=but or 0, doing=f'end the sessions on database "{dbname}"'
+        )
 
     _until_gone(end, f'sessions on database "{dbname}" do not end', sleep=sleep, clock=clock)
 
@@ -86,7 +91,7 @@ def _until_gone(
 
 _END_ALL = """
 SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
-WHERE a.datname = :dbname AND a.pid <> pg_catalog.pg_backend_pid()
+WHERE a.datname = :dbname AND a.pid NOT IN (pg_catalog.pg_backend_pid(), :but)
   AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, '') <> 'parallel worker'
 """
 """Without ``pg_read_all_stats`` the backend_type of others is NULL; an autovacuum worker has no user."""

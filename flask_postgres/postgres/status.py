@@ -6,7 +6,8 @@ import dataclasses
 import typing as t
 
 from ..errors import CannotConnect, ServerError, ServerUnreachable
-from ..remedies import Command
+from ..remedies import Command, Sql
+from . import contents, ddl
 from . import facts as reading
 from .admin import Connector, Session
 from .capabilities import from_answers
@@ -19,16 +20,16 @@ Condition = t.Literal["missing", "complete", "unfinished", "blocked", "aside", "
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Leftover:
-    """What an interrupted command has left, and the command that removes it or puts it back.
+    """What an interrupted command has left, and what removes it or puts it back.
 
-    :param kind: ``aside`` is a former database, ``unmade`` the beginning of a new one; the others are
-        the target's own condition.
+    :param kind: ``aside`` is a former database, ``unmade`` the beginning of a new one, ``foreign`` a database
+        that only its name makes look like one of these; the others are the target's own condition.
     """
 
     name: str
-    kind: t.Literal["aside", "unmade", "unfinished", "blocked", "invalid"]
+    kind: t.Literal["aside", "unmade", "unfinished", "blocked", "invalid", "foreign"]
     size: int | None
-    remedy: Command
+    remedy: Command | Sql
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,7 @@ def describe(status: Status) -> str:
     busy = status.at_work
     words: dict[Condition, str] = {
         "missing": "does not exist" + ("; a command is making it" if busy else ""),
-        "complete": "complete" + ("; a command is at work on it" if busy else ""),
+        "complete": "complete" + ("; a command is at work on it" if busy else "") + _stale(status),
         "unfinished": "unfinished: a command " + ("is at work on it" if busy else "was interrupted"),
         "blocked": "closed to connections by a command that " + ("is at work" if busy else "was interrupted"),
         "aside": "set aside by an interrupted reset",
@@ -128,6 +129,13 @@ def describe(status: Status) -> str:
         "closed": "closed to connections (ALLOW_CONNECTIONS false)",
     }
     return words[status.condition]
+
+
+def _stale(status: Status) -> str:
+    target = status.facts.target
+    if target is None or target.stale_mark is None:
+        return ""
+    return f'; its mark "{target.stale_mark.state.value}" was made for another database and does not count'
 
 
 def _any_session(connector: Connector) -> Session:
@@ -151,6 +159,9 @@ def _look_inside(status: Status, session: Session) -> Status:
         nodes = int(session.value("SELECT count(*) FROM pg_catalog.pg_dist_node WHERE groupid <> 0"))
         can = from_answers(facts.version_text, facts.can.version, citus_nodes=nodes)
         facts = dataclasses.replace(facts, can=can)
+    if facts.target is not None and facts.target.abandoned:
+        target = dataclasses.replace(facts.target, holds_rows=contents.holds_rows(session))
+        facts = dataclasses.replace(facts, target=target)
     return dataclasses.replace(status, facts=facts, tables=tables, error=None)
 
 
@@ -159,7 +170,9 @@ def _leftovers(facts: Facts, condition: Condition) -> t.Iterator[Leftover]:
     asides = [item for item in facts.asides if not item.maker_alive]
     if target is not None and not target.maker_alive:
         if condition == "unfinished":
-            remedy = Command("Restore the former one", "recover") if asides else Command("Redo it", "setup")
+            kept = Command("Restore the former one" if asides else "Keep it as it is", "recover")
+            redone = Command("Redo it", "setup")
+            remedy = kept if asides or target.holds_rows else redone
             yield Leftover(target.name, "unfinished", target.size, remedy)
         elif condition == "blocked":
             yield Leftover(target.name, "blocked", target.size, Command("Open it again", "recover"))
@@ -172,6 +185,9 @@ def _leftovers(facts: Facts, condition: Condition) -> t.Iterator[Leftover]:
         yield Leftover(item.name, "aside", item.size, drop if superseded or item.invalid else restore)
     for item in facts.unmade:
         yield Leftover(item.name, "unmade", item.size, Command("Remove it", "recover"))
+    for item in facts.foreign:
+        statement = ddl.sql_text(ddl.DropDatabase(item.name))
+        yield Leftover(item.name, "foreign", item.size, Sql("If it is not needed, run", statement))
 
 
 # Partitions belong to a table that is counted, and an extension's tables come and go with it.

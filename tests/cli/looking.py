@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask_postgres import PostgresUri
+from flask_postgres.postgres.marks import Mark, State
 
 from ..project import Result
 from ..servers import Server
@@ -17,6 +18,16 @@ def oid(server: Server, dbname: str) -> int | None:
     """Return what tells one database from another of the same name; None when there is none."""
     rows = server.execute("SELECT oid FROM pg_database WHERE datname = %s", dbname)
     return rows[0][0] if rows else None
+
+
+def mark(
+    server: Server, name: str, state: State, *, of: str, token: str = "0badcafe", superseded: bool = False
+) -> None:
+    """Give a database a mark that counts."""
+    query = "SELECT CAST(system_identifier AS text) FROM pg_control_system()"
+    ((identifier,),) = server.execute(query)
+    made = Mark(state, of, token, superseded=superseded, oid=oid(server, name), server=identifier)
+    server.execute(f"COMMENT ON DATABASE \"{name}\" IS '{made.under(None)}'")
 
 
 def pets(server: Server, dbname: str) -> list[str]:

@@ -12,9 +12,10 @@ from .looking import error, oid, pets
 
 
 def plan(result: Result, code: int = 0) -> list[str]:
-    """Return the lines of the plan, the token of the command replaced by TOKEN."""
+    """Return the lines of the plan, without the command's token and the server's identifier."""
     assert result.code == code, str(result)
-    return re.sub(r"[0-9a-f]{8}(?=[\"~]|\b)", "TOKEN", result.out).splitlines()
+    text = re.sub(r'"server": "\d+"', '"server": "SERVER"', result.out)
+    return re.sub(r"\b[0-9a-f]{8}\b", "TOKEN", text).splitlines()
 
 
 def sql(lines: list[str]) -> list[str]:
@@ -39,7 +40,7 @@ def test_setup(project: Project, server: Server, dbname: str) -> None:
     assert sql(lines) == [
         f'CREATE DATABASE "{dbname}~new~TOKEN";',
         f'COMMENT ON DATABASE "{dbname}~new~TOKEN" IS'
-        f' \'[flask-postgres:unfinished {{"of": "{dbname}", "token": "TOKEN"}}]\';',
+        f' \'[flask-postgres:unfinished {{"of": "{dbname}", "token": "TOKEN", "server": "SERVER"}}]\';',
         'CREATE EXTENSION IF NOT EXISTS "citext" CASCADE;',
         f'ALTER DATABASE "{dbname}~new~TOKEN" RENAME TO "{dbname}";',
         f'ALTER DATABASE "{dbname}" WITH ALLOW_CONNECTIONS true;',
@@ -68,7 +69,8 @@ def test_the_others(project: Project, server: Server, dbname: str, command: str)
     lines = plan(project.here(command, "-n"))
     assert lines[0] == f'{command} of database "{dbname}" on 127.0.0.1:{server.port}'
     if command == "drop":
-        assert sql(lines) == [f'DROP DATABASE "{dbname}";']
+        assert sql(lines)[0] == f'ALTER DATABASE "{dbname}" RENAME TO "{dbname}~old~TOKEN";'
+        assert sql(lines)[-1] == f'DROP DATABASE "{dbname}~old~TOKEN";'
     if command == "recover":
         assert lines[-1] == "There is nothing to do."
     assert server.execute("SELECT oid, shobj_description(oid, 'pg_database') FROM pg_database") == before
@@ -78,7 +80,7 @@ def test_what_would_be_refused(project: Project, server: Server, dbname: str) ->
     project.app(server.uri(dbname)).here("create", "--protect")
     result = project.here("drop", "--dry-run")
     assert "is protected" in error(result)
-    assert sql(plan(result, code=1)) == [f'DROP DATABASE "{dbname}";']
+    assert sql(plan(result, code=1))[-1] == f'DROP DATABASE "{dbname}~old~TOKEN";'
 
 
 def test_without_a_server(project: Project, server: Server, dbname: str) -> None:

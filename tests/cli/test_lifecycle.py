@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from flask_postgres.postgres.marks import State
+
 from ..project import Project
 from ..servers import Server
-from .looking import error, full, oid, pets, said, tables
+from .looking import error, full, mark, oid, pets, said, tables
 
 
 def test_a_day_with_it(project: Project, server: Server, dbname: str, driver: str) -> None:
@@ -23,7 +25,7 @@ def test_a_day_with_it(project: Project, server: Server, dbname: str, driver: st
     assert said(result) == [
         f'database "{dbname}" was created',
         f'database "{dbname}" was initialized',
-        f'database "{dbname}" was deleted',
+        "the old database was deleted",
     ]
     assert pets(server, dbname) == ["Fido"]
     assert oid(server, dbname) != first
@@ -89,8 +91,7 @@ def test_setup_if_missing(project: Project, server: Server, dbname: str) -> None
 
 def test_setup_if_missing_redoes_what_is_not_complete(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(dbname)).here("create")
-    mark = f'[flask-postgres:unfinished {{"of": "{dbname}", "token": "0badcafe"}}]'
-    server.execute(f"COMMENT ON DATABASE {dbname} IS '{mark}'")
+    mark(server, dbname, State.UNFINISHED, of=dbname)
     before = oid(server, dbname)
     result = project.here("setup", "--if-missing")
     assert result.code == 0, str(result)
@@ -123,8 +124,9 @@ def test_overwrite(project: Project, server: Server, dbname: str, command: str) 
     assert oid(server, dbname) == before
     result = project.here(command, "--overwrite", input=f"{dbname}\n")
     assert result.code == 0, str(result)
-    done = ["created", "initialized", "deleted"] if command == "setup" else ["created", "deleted"]
-    assert said(result)[-len(done) :] == [f'database "{dbname}" was {word}' for word in done]
+    done = ["created", "initialized"] if command == "setup" else ["created"]
+    outcomes = [*(f'database "{dbname}" was {word}' for word in done), "the old database was deleted"]
+    assert said(result)[-len(outcomes) :] == outcomes
     assert oid(server, dbname) != before
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from flask_postgres.postgres.marks import State
+
 from ..project import Project
 from ..servers import Server
-from .looking import error, full, oid, pets, said
+from .looking import error, full, mark, oid, pets, said
 
 NOT_READ = (
     "the app's config was not read: the app could not be loaded: "
@@ -124,9 +126,8 @@ def test_an_app_that_connects_to_what_was_set_aside(project: Project, server: Se
     project.write({"app.py": CONNECTS.format(uri=uri)})
     assert project.here("setup").code == 0
     before, aside = oid(server, dbname), f"{dbname}~old~0badcafe"
-    mark = f'[flask-postgres:aside {{"of": "{dbname}", "token": "0badcafe"}}]'
     server.execute(f'ALTER DATABASE "{dbname}" RENAME TO "{aside}"')
-    server.execute(f"COMMENT ON DATABASE \"{aside}\" IS '{mark}'")
+    mark(server, aside, State.ASIDE, of=dbname)
     result = project.here("setup")
     assert "Put it back: flask psql recover" in result.err, str(result)
     assert "With --uri no app is needed." in error(result)

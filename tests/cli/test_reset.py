@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from flask_postgres.postgres.marks import State
+
 from ..project import Project
 from ..servers import Server
-from .looking import error, full, oid, pets, said
+from .looking import error, full, mark, oid, pets, said
 
 SQL = "db.create_all()\ndb.session.execute(db.text('{}'))"
 FAILING = [
@@ -91,7 +93,7 @@ def test_force_disconnect(project: Project, server: Server, dbname: str, driver:
     with psycopg.connect(full(server.uri(dbname)), application_name="of the same role") as session:
         result = project.here(command, "--force", "-fd")
         assert result.code == 0, str(result)
-        assert said(result)[-1] == f'database "{dbname}" was deleted'
+        assert said(result)[-1] == "the old database was deleted"
         with pytest.raises(psycopg.OperationalError):
             session.execute("SELECT 1")
     if command == "reset":
@@ -127,11 +129,10 @@ def test_the_apps_own_connections_do_not_count(
 
 @pytest.mark.usefixtures("database")
 def test_an_unfinished_database_counts_as_absent(project: Project, server: Server, dbname: str) -> None:
-    mark = f'[flask-postgres:unfinished {{"of": "{dbname}", "token": "0badcafe"}}]'
-    server.execute(f"COMMENT ON DATABASE {dbname} IS '{mark}'")
+    mark(server, dbname, State.UNFINISHED, of=dbname)
     project.app(server.uri(dbname))
-    assert "is not complete" in error(project.here("init"))
-    assert "was left unfinished by an interrupted command" in project.here("reset").err
+    assert "was left incomplete" in error(project.here("init"))
+    assert "was left incomplete by an interrupted command" in project.here("reset").err
     result = project.here("reset", input=f"{dbname}\n")
     assert result.code == 0, str(result)
     assert pets(server, dbname) == ["Fido"]

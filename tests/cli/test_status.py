@@ -17,8 +17,9 @@ from flask_postgres.postgres.status import Status
 
 from ..project import Project, Result
 from ..servers import Server, free_port
+from .looking import mark
 
-TOKEN = "0123abcd"
+TOKEN = "0badcafe"
 
 
 def report(result: Result, *, code: int = 0) -> dict[str, t.Any]:
@@ -29,11 +30,6 @@ def report(result: Result, *, code: int = 0) -> dict[str, t.Any]:
 def rows(result: Result) -> dict[str, str]:
     pairs = (line.partition(":") for line in result.out.splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def mark(server: Server, name: str, state: State, *, of: str | None = None, superseded: bool = False) -> None:
-    comment = Mark(state, of, TOKEN, superseded=superseded).under(None)
-    server.execute(f"COMMENT ON DATABASE \"{name}\" IS '{comment}'")
 
 
 @pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
@@ -269,7 +265,9 @@ def test_a_former_database_beside_a_complete_one(
 
 
 def test_the_beginning_of_a_database(server: Server, dbname: str, project: Project) -> None:
-    server.execute(f'CREATE DATABASE "{marks.name_for_new(dbname, TOKEN)}" OWNER app_dev')
+    name = marks.name_for_new(dbname, TOKEN)
+    server.execute(f'CREATE DATABASE "{name}" OWNER app_dev')
+    mark(server, name, State.UNFINISHED, of=dbname)
     found = report(project.app(server.uri(dbname)).psql("status", "--json"))
     assert [item["kind"] for item in found["leftovers"]] == ["unmade"]
 

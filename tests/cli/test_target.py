@@ -7,10 +7,11 @@ import typing as t
 import pytest
 
 from flask_postgres import PostgresUri
+from flask_postgres.postgres.marks import State
 
 from ..project import Project
 from ..servers import Server
-from .looking import error, full, oid, pets, said, tables
+from .looking import error, full, mark, oid, pets, said, tables
 
 
 @pytest.fixture
@@ -159,8 +160,7 @@ def test_a_remedy_means_the_database_that_the_command_was_about(
     assert error(seeded.here("init", "--uri", uri)).endswith(f"flask psql setup --uri {masked}")
     assert seeded.here("create", "--protect", "--uri", uri).code == 0
     assert error(seeded.here("drop", "-f", "--uri", uri)).endswith(f"psql unprotect --uri {masked}")
-    mark = f'[flask-postgres:blocked {{"of": "{other}", "token": "0badcafe"}}]'
-    server.execute(f"COMMENT ON DATABASE \"{other}\" IS '{mark}'")
+    mark(server, other, State.BLOCKED, of=other)
     assert f": flask psql recover --uri {masked}" in seeded.here("status", "--uri", uri).out
     assert seeded.here("protect").code == 0
     assert error(seeded.here("drop", "-f")).endswith(": flask psql unprotect")

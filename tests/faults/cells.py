@@ -11,7 +11,8 @@ import itertools
 import os
 import typing as t
 
-from flask_postgres.plans.build import Request, build
+from flask_postgres.plans.plan import Request
+from flask_postgres.plans.planners import build
 from flask_postgres.plans.steps import Initialize, Step
 from flask_postgres.postgres import ddl
 from flask_postgres.postgres.facts import Database, Facts, Parameter
@@ -37,23 +38,39 @@ class Scenario:
     """A command in a situation.
 
     :param arguments: those of ``flask psql``.
-    :param old: whether there is a database already.
-    :param unfinished: whether a killed command has left one unfinished.
+    :param found: what the command finds; ``unfinished`` and ``aside`` is what a killed setup and a killed
+        reset leave.
     """
 
     name: str
     arguments: tuple[str, ...]
     request: Request
-    old: bool = True
-    unfinished: bool = False
+    found: t.Literal["nothing", "old", "unfinished", "aside", "protected"] = "old"
+
+    @property
+    def old(self) -> bool:
+        """Whether there is a database that must not be lost."""
+        return self.found in ("old", "aside", "protected")
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """The steps of its plan."""
-        target = OLD if self.old else None
-        if self.unfinished:
-            target = Database(name="target", oid=1, mark=Mark(State.UNFINISHED, "target", "12345678"))
-        facts = Facts(target=target, template=Database(name="template1", is_template=True))
+        unfinished = Database(name="target", oid=2, mark=Mark(State.UNFINISHED, "target", "12345678"))
+        aside = dataclasses.replace(
+            OLD, name="target~old~12345678", mark=Mark(State.ASIDE, "target", "12345678")
+        )
+        target = {
+            "nothing": None,
+            "old": OLD,
+            "unfinished": unfinished,
+            "aside": unfinished,
+            "protected": dataclasses.replace(OLD, mark=Mark(State.PROTECTED)),
+        }[self.found]
+        facts = Facts(
+            target=target,
+            relatives=(aside,) if self.found == "aside" else (),
+            template=Database(name="template1", is_template=True),
+        )
         return build(self.request, facts, token="0a0b0c0d").steps
 
 
@@ -63,10 +80,14 @@ def _request(command: t.Any, **options: t.Any) -> Request:
 
 SCENARIOS = (
     Scenario("reset", ("reset", "-f", "-fd"), _request("reset", force_disconnect=True)),
-    Scenario("setup", ("setup",), _request("setup"), old=False),
+    Scenario("setup", ("setup",), _request("setup"), "nothing"),
     Scenario("overwrite", ("create", "-o", "-f"), _request("create", overwrite=True)),
-    Scenario("again", ("setup",), _request("setup"), old=False, unfinished=True),
+    Scenario("again", ("setup",), _request("setup"), "unfinished"),
     Scenario("drop", ("drop", "-f"), _request("drop")),
+    Scenario("recover", ("recover", "-f"), _request("recover"), "aside"),
+    Scenario("discard", ("recover", "--discard", "-f"), _request("discard"), "aside"),
+    Scenario("protect", ("protect",), _request("protect")),
+    Scenario("unprotect", ("unprotect", "-f"), _request("unprotect"), "protected"),
     Scenario("politely", ("reset", "-f"), _request("reset")),
     Scenario(
         "replaced", ("setup", "-o", "-f", "-fd"), _request("setup", overwrite=True, force_disconnect=True)
@@ -137,7 +158,7 @@ def cells() -> list[Cell]:
         ]
     causes = itertools.cycle(CAUSES[:5])
     chosen = []
-    for scenario, stride in zip(SCENARIOS, (2, 4, 6, 7, 2), strict=False):
+    for scenario, stride in zip(SCENARIOS, (2, 4, 6, 7, 2, 3, 3, 2, 2), strict=False):
         for number, name, moment, statement in itertools.islice(points(scenario), stride // 2, None, stride):
             chosen.append(Cell(scenario, number, name, moment, next(causes), next(drivers), statement))
         next(causes)

@@ -16,7 +16,6 @@ import typing as t
 
 import psycopg
 
-from flask_postgres.plans import keep  # noqa: F401 - its steps are to be found
 from flask_postgres.plans.steps import Step
 from flask_postgres.postgres.admin import Session
 
@@ -84,7 +83,7 @@ def install(fault: Fault | None) -> None:
     """Let a fault happen in this process."""
     global points
     points = Points(fault)
-    for kind in _kinds(Step):
+    for kind in (Step, *_kinds(Step)):
         if "run" in vars(kind):
             kind.run = _wrapped(kind.run)  # type: ignore[method-assign]
     run_statements = Session.run

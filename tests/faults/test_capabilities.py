@@ -9,8 +9,9 @@ import dataclasses
 
 import pytest
 
-from flask_postgres.plans import checks
-from flask_postgres.plans.build import Request, build
+from flask_postgres.plans import preflight
+from flask_postgres.plans.plan import Request
+from flask_postgres.plans.planners import build
 from flask_postgres.postgres.capabilities import from_answers
 from flask_postgres.postgres.facts import Database, Facts, OtherSession, Role
 
@@ -86,14 +87,16 @@ def test_distributed_engines(answers: tuple[str, int]) -> None:
     assert _steps(facts) == UNSAFE
     assert _steps(dataclasses.replace(facts, target=None), "setup") == UNSAFE[2:]
     plan = build(Request(command="reset", dbname="shop", force_disconnect=True), facts, token="0a0b0c0d")
-    assert plan.notes[0].startswith("this can't be undone here: the database is dropped first, because ")
-    assert plan.notes[1].startswith("--force-disconnect has no effect")
+    assert plan.notes[0].text.startswith(
+        "this cannot be undone here: the database is dropped first, because "
+    )
+    assert plan.notes[1].text.startswith("--force-disconnect has no effect")
     assert not any("FORCE" in str(statement) for step in plan.steps for statement in step.statements())
 
 
 def test_what_is_too_old() -> None:
     for text, number in (OLD_YUGABYTE, (f"PostgreSQL 12.20 {GCC}", 120020)):
-        (fault,) = checks.server(_facts(text, number))
+        (fault,) = preflight.server(_facts(text, number))
         assert "13 is the oldest that works" in str(fault)
 
 
@@ -105,8 +108,8 @@ def test_citus_with_nodes() -> None:
     request = Request(command="reset", dbname="shop")
     plan = build(request, facts, token="0a0b0c0d")
     assert [type(step).__name__ for step in plan.steps] == UNSAFE
-    assert "can't be undone here" in plan.notes[0]
-    assert "2 Citus worker nodes look this database up by its name" in plan.notes[0]
+    assert "cannot be undone here" in plan.notes[0].text
+    assert "2 Citus worker nodes look this database up by its name" in plan.notes[0].text
     assert list(plan.faults(facts)) == []  # the daemon is ended without asking
     assert "FORCE" in str(plan.steps[1].statements()[0])
     unknown = _facts(text, number, can=from_answers(text, number, citus_nodes=None), target=target)
@@ -122,7 +125,7 @@ def test_citus_without_nodes() -> None:
         plan = build(Request(command=command, dbname="shop"), facts, token="0a0b0c0d")  # type: ignore[arg-type]
         assert list(plan.faults(facts)) == []
     counted = dataclasses.replace(target, sessions=(DAEMON, OtherSession(8, "ann", "psql", None)))
-    assert "1 open session: pid 8" in str(next(checks.open_sessions(counted)))
+    assert "1 open session: pid 8" in str(next(preflight.open_sessions(counted)))
 
 
 def test_a_citus_daemon_that_may_not_be_ended() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
+import typing as t
 
 import pytest
 
@@ -14,17 +16,19 @@ from ..project import Result
 from ..servers import wait_until
 from .cells import SCENARIOS, Cell, Scenario, cells, points
 from .nursery import Child
-from .world import NEW_ROWS, OLD_ROWS, State, World, settled
+from .world import LATE_SEED, NEW_ROWS, OLD_ROWS, State, World, settled
 
 
 @pytest.mark.parametrize("cell", cells(), ids=str)
 def test_cell(world: World, cell: Cell) -> None:
     world.app(driver=cell.driver)
-    old = _prepare(world, cell.scenario)
+    old = prepare(world, cell.scenario, cell.driver)
     result = _happen(world, cell)
     settled(world, "the server, and nobody at work", world.nobody_at_work)
     _check(world, cell, result, old)
     world.mend()
+    if cell.scenario.name in ("protect", "unprotect"):
+        assert world.run("unprotect", "-f").code == 0
     again = world.run("reset", "-f")
     assert again.code == 0, str(again)
     assert world.rows() == NEW_ROWS
@@ -35,7 +39,7 @@ def test_cell(world: World, cell: Cell) -> None:
 def test_the_matrix_knows_every_point(world: World, scenario: Scenario) -> None:
     """What really happens, step by step, is what the plan says."""
     world.app()
-    _prepare(world, scenario)
+    prepare(world, scenario)
     result = world.run(*scenario.arguments, fault={"step": 99, "moment": "never", "cause": "SIGKILL"})
     assert result.code == 0, str(result)
     passed = (world.folder / "passed").read_text().splitlines()
@@ -43,13 +47,18 @@ def test_the_matrix_knows_every_point(world: World, scenario: Scenario) -> None:
     assert really == [f"{number} {moment}" for number, _, moment, within in points(scenario) if not within]
 
 
-def _prepare(world: World, scenario: Scenario) -> State | None:
+def prepare(world: World, scenario: Scenario, driver: str = "psycopg") -> State | None:
     """Bring about the situation, and return the state of the old database."""
-    if scenario.unfinished:
-        killed = world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
+    old = world.old_database() if scenario.old else None
+    if scenario.found in ("unfinished", "aside"):
+        world.app(driver=driver, callback=LATE_SEED)
+        command = ("reset", "-f") if old else ("setup",)
+        killed = world.run(*command, fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
         assert killed.code == -signal.SIGKILL, str(killed)
         settled(world, "nobody at work", world.nobody_at_work)
-    return world.old_database() if scenario.old else None
+    if scenario.found == "protected":
+        assert world.run("protect").code == 0
+    return old
 
 
 def _happen(world: World, cell: Cell) -> Result:
@@ -101,10 +110,8 @@ def _names(world: World) -> dict[str, str]:
     """Return the real names of what the cell's plan calls by the names of its example."""
     found = {"target": world.dbname}
     for name in world.names() - {world.dbname}:
-        if marks.is_new(name):
-            found["target~new~0a0b0c0d"] = name
-        else:
-            found["target~old~0a0b0c0d"] = name
+        kind = "new" if marks.is_new(name) else "old"
+        found |= {f"target~{kind}~0a0b0c0d": name, f"target~{kind}~12345678": name}
     # Within one transaction the new name is not to be seen yet.
     found.setdefault("target~old~0a0b0c0d", world.dbname)
     return found
@@ -114,7 +121,9 @@ def _check(world: World, cell: Cell, result: Result, old: State | None) -> None:
     status = world.announced()
     state = world.state()
     killed = cell.cause == "SIGKILL"
-    if result.code == 0:
+    if cell.scenario.name in CHECKS:
+        CHECKS[cell.scenario.name](world, result, old)
+    elif result.code == 0:
         lost = cell.cause in ("SIGINT", "SIGTERM", "SIGHUP") and not cell.late and not cell.statement
         assert not lost, f"the signal had no effect: {result}"
         _check_done(world, cell, result)
@@ -162,3 +171,35 @@ def _check_recoverable(world: World, old: State) -> None:
         assert recovered.code == 0, str(recovered)
     assert world.state() == old
     assert world.rows() == OLD_ROWS
+
+
+def _check_recovery(world: World, result: Result, old: State | None) -> None:
+    assert old is not None
+    assert result.code or (world.state() == old and world.names() == {world.dbname}), str(result)
+    _check_recoverable(world, old)
+
+
+def _check_discarded(world: World, result: Result, old: State | None) -> None:
+    """What the user has given up may be gone or not; what is left can be recovered or given up again."""
+    assert result.code or world.names() == set(), str(result)
+    again = world.run("recover", "--discard", "-f")
+    assert again.code == 0, str(again)
+    assert world.names() == set(), str(old)
+
+
+def _check_protection(world: World, result: Result, old: State | None) -> None:
+    state = world.state()
+    assert old is not None
+    assert state is not None
+    comment = state.comment or ""
+    assert comment.startswith("kept"), str(result)
+    assert dataclasses.replace(state, comment=None) == dataclasses.replace(old, comment=None)
+    assert world.rows() == OLD_ROWS
+
+
+CHECKS: dict[str, t.Callable[[World, Result, State | None], None]] = {
+    "recover": _check_recovery,
+    "discard": _check_discarded,
+    "protect": _check_protection,
+    "unprotect": _check_protection,
+}

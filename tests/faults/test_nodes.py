@@ -31,7 +31,7 @@ def test_all_is_carried_over(known: World) -> None:
     assert old is not None
     result = known.run("reset", "-f")
     assert result.code == 0, str(result)
-    assert "this can't be undone here" in result.err
+    assert "this cannot be undone here" in result.err
     state = known.state()
     assert state is not None
     assert (state.owner, state.limit, state.comment, state.settings) == (
@@ -76,7 +76,7 @@ def test_killed_while_it_makes_sure(known: World) -> None:
     old = known.state()
     fault = {"step": 1, "moment": "statement 1", "cause": "SIGKILL"}
     assert known.run("reset", "-f", fault=fault).code == -signal.SIGKILL
-    assert [item.kind for item in known.announced().leftovers] == ["unmade"]
+    assert [item.kind for item in known.announced().leftovers] == ["foreign"]
     assert known.state() == old
-    assert known.run("recover").code == 0
+    known.mend()
     assert known.names() == {known.dbname}

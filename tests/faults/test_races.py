@@ -112,7 +112,7 @@ def test_a_server_without_a_free_connection(world: World) -> None:
         time.sleep(1)
     result = child.finish()
     assert result.code == 0, str(result)
-    assert "waiting for a turn" in result.err
+    assert "waiting for the lock of database" in result.err
     assert "no free connection" in result.err
 
 

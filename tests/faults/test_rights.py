@@ -118,7 +118,7 @@ def test_several_reasons_at_once(world: World) -> None:
         result = world.run("reset", "-f")
         session.execute("ROLLBACK PREPARED 'one'")
     assert result.code == 1
-    assert result.err.startswith("Error: nothing was done, for 5 reasons:\n")
+    assert result.err.startswith("Error: 5 checks failed; nothing was changed:\n")
     for reason in ("CREATEDB", "does not own", "is a template", "prepared transaction", "1 open session"):
         assert reason in result.err
     world.sql("ALTER DATABASE {} IS_TEMPLATE false", world.dbname)
@@ -228,5 +228,6 @@ def test_a_role_that_may_only_read(world: World) -> None:
         world.sql("ALTER ROLE app_dev RESET default_transaction_read_only")
     assert result.code == 1
     assert "default_transaction_read_only" in result.err
-    assert result.err.rstrip().endswith(f'Database "{world.dbname}" is as it was.')
+    assert f'Database "{world.dbname}" is as it was.' in result.err
+    assert "Undoing failed" not in result.err
     assert world.state() == old

@@ -46,7 +46,7 @@ def test_a_second_one_does_not_catch_the_first_on_its_way() -> None:
 
 def test_they_wait_for_what_must_not_be_cut_in_half() -> None:
     with Guard() as guard:
-        with guard.holding(True):
+        with guard.holding():
             _send(signal.SIGTERM)
         with pytest.raises(Interrupted):
             guard.check()

@@ -10,6 +10,7 @@ from flask_postgres.postgres.admin import Connector
 from flask_postgres.postgres.facts import Database, Facts, Grant, Parameter
 from flask_postgres.postgres.marks import Mark, State
 
+from ..cli.looking import mark
 from ..servers import Server
 
 
@@ -72,14 +73,14 @@ def test_marks_and_relatives(server: Server, database: PostgresUri, dbname: str)
     names = (f"{dbname}~old~11111111", f"{dbname}~new~22222222", f"{dbname}x~new~33333333")
     for name in names:
         server.execute(f'CREATE DATABASE "{name}" OWNER app_dev')
-    aside = Mark(State.ASIDE, of=dbname, token="11111111")
-    server.execute(f"COMMENT ON DATABASE \"{names[0]}\" IS '{aside.under('mine')}'")
+    mark(server, names[0], State.ASIDE, of=dbname, token="11111111")
+    mark(server, names[1], State.UNFINISHED, of=dbname, token="22222222")
     server.execute(f"COMMENT ON DATABASE {dbname} IS '{Mark(State.PROTECTED).under(None)}'")
     found = read(database)
     assert target(found).state is State.PROTECTED
     assert {item.name for item in found.relatives} == set(names[:2])
     assert found.aside is not None
-    assert (found.aside.name, found.aside.mark, found.aside.comment) == (names[0], aside, "mine")
+    assert found.aside.name == names[0]
     assert [item.name for item in found.unmade] == [names[1]]
     # its maker lives: another command's session bears its token
     with Connector(uri=database, token="22222222").admin():

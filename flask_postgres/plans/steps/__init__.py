@@ -1,10 +1,11 @@
 """The steps that plans are made of: each is data, and knows how to run itself and to undo itself."""
 
-from .base import DISCARD, FILL, FINISH, MAKE, REPLACE, SWAP, Step, look_up
-from .finishing import Finish, Protect
-from .making import CreateDatabase, Initialize, InstallExtensions, MakeUnfinished, Publish, Rehearse
-from .moving import put_back
-from .removing import DropDatabase, RemoveLeftover
+from .base import DISCARD, FILL, FINISH, MAKE, REPLACE, SWAP, Step
+from .creating import CreateDatabase, MakeUnfinished, Publish, Rehearse
+from .dropping import DropDatabase, RemoveLeftover
+from .filling import Initialize, InstallExtensions
+from .finishing import Finish, Protect, Unprotect
+from .recovering import PutBack, Reopen
 from .replacing import CloseToOthers, Discard, Swap
 
 __all__ = [
@@ -24,10 +25,11 @@ __all__ = [
     "MakeUnfinished",
     "Protect",
     "Publish",
+    "PutBack",
     "Rehearse",
     "RemoveLeftover",
+    "Reopen",
     "Step",
     "Swap",
-    "look_up",
-    "put_back",
+    "Unprotect",
 ]

@@ -1,4 +1,4 @@
-"""Steps that put a new database in the place of an old one, and take that back."""
+"""Steps that set a database aside, perhaps put a new one in its place, and undo that."""
 
 from __future__ import annotations
 
@@ -8,123 +8,163 @@ import typing as t
 from ...errors import DatabaseMissing, FlaskPostgresError
 from ...postgres import ddl, sessions
 from ...postgres.facts import Database, Facts
-from ...postgres.marks import Mark, State
-from .. import checks
-from .base import (
-    DISCARD,
-    SWAP,
-    Faults,
-    Statements,
-    Step,
-    expect,
-    look_up,
-    lost_race,
-    made_here,
-)
-from .moving import close_unfinished, put_back
-
-if t.TYPE_CHECKING:
-    from ..run import Run
+from ...postgres.marks import Mark, Signature, State
+from ...remedies import Command
+from .. import preflight
+from ..changes import Action, Change, Plain, Statements, Transaction, close_unfinished, put_back
+from ..context import StepContext
+from ..identity import Found, expect, look_up, lost_race
+from .base import DISCARD, SWAP, Faults, Step
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CloseToOthers(Step):
-    """Block new connections to a database, with a mark that says so, and end the sessions it has."""
+    """Close a database to new connections, with a mark that says so, and end its sessions."""
 
     database: Database
-    token: str
+    by: Signature
     phase: int = SWAP
 
     def describe(self) -> str:
         return f'close "{self.database.name}" to new connections and end its sessions'
 
-    def statements(self) -> Statements:
-        name = self.database.name
-        mark = Mark(State.BLOCKED, of=name, token=self.token, allowed=self.database.allow_connections)
-        comment = ddl.CommentOnDatabase(name, mark.under(self.database.comment))
-        return (ddl.AllowConnections(name, False), comment)
+    def actions(self) -> tuple[Action, ...]:
+        database, name = self.database, self.database.name
+        change = Change(
+            self.describe(),
+            first=(ddl.AllowConnections(name, False),),
+            name=name,
+            check=lambda found: expect(
+                found, name, oid=database.oid, mark=database.found_mark, token=self.by.token
+            ),
+            then=self._marked,
+            planned=Found(database.oid, database.comment, database.mark),
+        )
+        return (Transaction(self.describe(), (change,)),)
+
+    def _marked(self, found: Found) -> Statements:
+        allowed, by, name = self.database.allowed_before, self.by, self.database.name
+        mark = Mark(State.BLOCKED, name, by.token, allowed, oid=found.oid, server=by.server)
+        return (ddl.CommentOnDatabase(name, mark.under(found.comment)),)
 
     def faults(self, facts: Facts) -> Faults:
-        yield from checks.ending_sessions(self.database, facts)
+        yield from preflight.ending_sessions(self.database, facts)
 
-    def run(self, run: Run) -> None:
-        close, mark = self.statements()
-        with run.admin.transaction(doing=self.describe()):
-            # Changing the row comes first: from then on nobody else can rename or drop the database.
-            run.admin.run(close, doing=self.describe())
-            expect(run.admin, self.database.name, self.database.oid, token=self.token)
-            run.admin.run(mark, doing=self.describe())
-        sessions.end_all(run.admin, self.database.name)
+    def run(self, context: StepContext) -> None:
+        context.send(*self.actions())
+        sessions.end_all(context.admin, self.database.name)
 
-    def undo(self, run: Run) -> None:
+    def undo(self, context: StepContext) -> None:
         name = self.database.name
-        found = look_up(run.admin, name)
-        if found is None or found.oid != self.database.oid or not found.bears(State.BLOCKED, self.token):
+        found = look_up(context.admin, name)
+        if found is None or found.oid != self.database.oid or not found.bears(State.BLOCKED, self.by.token):
             return
         doing = f'open "{name}" again'
-        with run.admin.transaction(doing=doing):
-            run.admin.run(
-                ddl.CommentOnDatabase(name, self.database.raw_comment),
-                ddl.AllowConnections(name, self.database.allow_connections),
-                doing=doing,
-            )
+        statements = (
+            ddl.CommentOnDatabase(name, self.database.raw_comment),
+            ddl.AllowConnections(name, self.database.allow_connections),
+        )
+        change = Change(doing, first=statements, name=name, check=lambda _: None)
+        context.send(Transaction(doing, (change,)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Swap(Step):
-    """Set the old database aside and put the new one in its place, in one transaction."""
+    """Set a database aside and put the new one in its place, in one transaction.
+
+    :param new: the name of the new one; None where the database is only set aside, to be dropped.
+    """
 
     old: Database
-    new: str
+    new: str | None
     aside: str
-    token: str
+    by: Signature
     phase: int = SWAP
 
     def describe(self) -> str:
-        return f'in one transaction, set "{self.old.name}" aside as "{self.aside}" and put the new one there'
+        aside = f'set "{self.old.name}" aside as "{self.aside}"'
+        return aside if self.new is None else f"in one transaction, {aside} and put the new one there"
 
-    def statements(self) -> Statements:
-        mark = Mark(State.ASIDE, of=self.old.name, token=self.token, allowed=self.old.allow_connections)
+    def actions(self) -> tuple[Action, ...]:
+        old = self.old
+        doing = f'set database "{old.name}" aside'
+        change = Change(
+            doing,
+            first=(ddl.RenameDatabase(old.name, self.aside),),
+            name=self.aside,
+            # Only now is the database locked; what another command did before shows here.
+            check=lambda found: expect(
+                found, old.name, oid=old.oid, mark=old.found_mark, token=self.by.token
+            ),
+            then=self._set_aside,
+            planned=Found(old.oid, old.comment, old.mark),
+        )
+        return (Transaction(doing, (change,)),)
+
+    def _check(self, found: Found | None) -> None:
+        old = self.old
+        expect(found, old.name, oid=old.oid, mark=old.found_mark, token=self.by.token)
+
+    def _set_aside(self, found: Found) -> Statements:
+        old, by = self.old, self.by
+        # What was never complete is not put back: its mark goes on saying so.
+        state = State.UNFINISHED if old.state is State.UNFINISHED else State.ASIDE
+        mark = Mark(state, old.name, by.token, old.allowed_before, oid=found.oid, server=by.server)
         return (
-            ddl.RenameDatabase(self.old.name, self.aside),
             ddl.AllowConnections(self.aside, False),
-            ddl.CommentOnDatabase(self.aside, mark.under(self.old.comment)),
-            ddl.RenameDatabase(self.new, self.old.name),
+            ddl.CommentOnDatabase(self.aside, mark.under(found.comment)),
+            *(() if self.new is None else (ddl.RenameDatabase(self.new, old.name),)),
         )
 
     def faults(self, facts: Facts) -> Faults:
-        yield from checks.taking_away(self.old, facts)
+        yield from preflight.taking_away(self.old, facts)
 
-    def run(self, run: Run) -> None:
-        run.release()
-        rename, *rest = self.statements()
-        doing = f'put the new database in the place of "{self.old.name}"'
-        with run.admin.transaction(doing=doing):
-            run.admin.run(rename, doing=doing)
-            # Only now is the database locked; what another command did before shows here.
-            expect(run.admin, self.aside, self.old.oid, token=self.token)
-            run.admin.run(*rest, doing=doing)
+    def run(self, context: StepContext) -> None:
+        context.release()
+        context.send(*self.actions())
 
-    def undo(self, run: Run) -> None:
-        aside, present = look_up(run.admin, self.aside), look_up(run.admin, self.old.name)
-        swapped = made_here(run, self.old.name, present)
+    def undo(self, context: StepContext) -> None:
+        aside, present = look_up(context.admin, self.aside), look_up(context.admin, self.old.name)
+        swapped = context.made_here(self.old.name, present)
         if aside is None or aside.oid != self.old.oid:
             if swapped:  # somebody has taken the old one away
                 raise lost_race(self.aside)
             return
+        if aside.invalid:
+            context.remarks.append(
+                f'A DROP of database "{self.old.name}" was interrupted: it can only be dropped '
+                f'and is named "{self.aside}" now.'
+            )
+            return
         if present is not None and not swapped:
             raise lost_race(self.old.name)
         if present is not None:
-            close_unfinished(run.admin, self.old.name, present, token=self.token)
-        put_back(run.admin, self.old.name, aside=self.aside, found=aside, spare=self.new, present=present)
+            context.send(close_unfinished(self.old.name, present, self.by))
+            sessions.end_all(context.admin, self.old.name)
+        context.send(
+            put_back(
+                self.old.name,
+                self.aside,
+                aside,
+                self.by,
+                spare=self.new or self.aside,
+                present=present and look_up(context.admin, self.old.name),
+                mark=self.old.mark,
+            )
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Discard(Step):
-    """Drop the database that was set aside. The reset has succeeded, whatever happens here."""
+    """Drop the database that was set aside. The command has succeeded, whatever happens here.
+
+    :param of: the name that it had.
+    :param outcome: what is reported.
+    """
 
     name: str
     of: str
+    outcome: str = "the old database was deleted"
     phase: int = DISCARD
     final: t.ClassVar[bool] = True
     undoable: t.ClassVar[bool] = False
@@ -132,20 +172,21 @@ class Discard(Step):
     def describe(self) -> str:
         return f'drop the old database "{self.name}"'
 
-    def statements(self) -> Statements:
-        return (ddl.DropDatabase(self.name),)
+    def actions(self) -> tuple[Action, ...]:
+        return (Plain(self.describe(), (ddl.DropDatabase(self.name),)),)
 
-    def run(self, run: Run) -> None:
+    def run(self, context: StepContext) -> None:
         try:
-            with run.reporter.progress(f'dropping the old database "{self.of}"'):
-                run.admin.run(*self.statements(), doing=self.describe())
+            with context.reporter.progress(f'dropping the old database "{self.of}"'):
+                context.send(*self.actions())
         except DatabaseMissing:
-            run.reporter.note(f'the old database "{self.name}" was gone already')
+            context.reporter.note(f'the old database "{self.name}" was gone already')
             return
         except FlaskPostgresError as error:
-            run.reporter.note(
+            context.reporter.note(
                 f'The new database "{self.of}" is complete. The old one is left as "{self.name}": '
-                f"{error.message.rstrip('.')}. Remove it with: flask psql recover --discard"
+                f"{error.message.rstrip('.')}.",
+                Command("Remove it", "recover --discard"),
             )
             return
-        run.reporter.outcome(f'database "{self.of}" was deleted')
+        context.reporter.outcome(self.outcome)

@@ -1,67 +1,29 @@
-"""Run a plan, and undo what it did when it does not come to its end."""
+"""Run plans, and undo what they did when they do not come to their end."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
 import typing as t
 
 from ..errors import FlaskPostgresError, Interrupted, LostRace, ServerError
 from ..postgres import sessions
-from ..postgres.admin import Connector, Session
 from ..remedies import Command, Remedy
-from ..reporting import Reporter
+from .context import StepContext
+from .plan import Plan
 from .signals import Guard
-
-if t.TYPE_CHECKING:
-    from .build import Plan
-    from .steps import Step
+from .steps import Step
 
 UNDO_ATTEMPTS = 8
 UNDO_PAUSE = 1.0
-"""Seconds between two attempts to reach the server for undoing: one that restarts needs a few."""
-
-
-@dataclasses.dataclass(slots=True, kw_only=True)
-class Run:
-    """What the steps of one plan work with, and what they leave for each other.
-
-    :param initialize: fills the target by the app's own means; returns what it did.
-    :param release: closes the connections that the app itself has open.
-    :param make_extensions: makes extensions with more rights than the URI's role has, where the server
-        is ours; None elsewhere. Takes the database's name and the extensions' names.
-    :param made: the number (oid) of what this command makes for a name; None as long as the server has not
-        told it.
-    :param protected: the databases that this command has protected.
-    :param filled: whether the app has filled the database.
-    :param outcomes: what is said once nothing can take it back.
-    :param remarks: what undoing has to tell.
-    """
-
-    connector: Connector
-    admin: Session
-    reporter: Reporter
-    initialize: t.Callable[[], str] | None = None
-    release: t.Callable[[], None] = lambda: None
-    make_extensions: t.Callable[[str, t.Sequence[str]], None] | None = None
-    sleep: t.Callable[[float], None] = time.sleep
-    made: dict[str, int | None] = dataclasses.field(default_factory=dict)
-    protected: set[str] = dataclasses.field(default_factory=set)
-    filled: bool = False
-    outcomes: list[str] = dataclasses.field(default_factory=list)
-    remarks: list[str] = dataclasses.field(default_factory=list)
-
-    @property
-    def token(self) -> str:
-        return self.connector.token
+"""Seconds between two attempts to reach the server for undoing: a server that restarts needs a few."""
 
 
 class Job(t.NamedTuple):
     """A plan, and what to run it with."""
 
     plan: Plan
-    run: Run
+    context: StepContext
 
 
 @dataclasses.dataclass(slots=True)
@@ -73,7 +35,7 @@ class _Begun:
     done: bool = False
 
 
-def execute(jobs: t.Sequence[Job], *, guard: Guard | None = None) -> None:
+def execute(jobs: t.Sequence[Job], *, guard: Guard) -> None:
     """Run plans, over one database or many: all of them or none.
 
     Steps run in the order of their phases, over all databases, so that nothing is dropped before every
@@ -85,15 +47,16 @@ def execute(jobs: t.Sequence[Job], *, guard: Guard | None = None) -> None:
     """
     work = sorted(((job, step) for job in jobs for step in job.plan.steps), key=lambda pair: pair[1].phase)
     begun: list[_Begun] = []
-    with guard or Guard() as guard, guard.freeing(lambda: _free(jobs)):
+    with guard, guard.freeing(lambda: _free(jobs)):
+        for job in jobs:
+            job.context.hold = guard.holding
         try:
             for job, step in work:
                 if step.final:
                     guard.deferred = True
                     _announce(jobs)
                 begun.append(_Begun(job, step))
-                with guard.holding(step.held):
-                    step.run(job.run)
+                step.run(job.context)
                 begun[-1].done = True
                 if not (step.held and len(begun) == len(work)):  # then all is done: too late to stop
                     guard.check()
@@ -112,9 +75,9 @@ def execute(jobs: t.Sequence[Job], *, guard: Guard | None = None) -> None:
 def _announce(jobs: t.Sequence[Job]) -> None:
     """Say what has been done, now that nothing can take it back."""
     for job in jobs:
-        for text in job.run.outcomes:
-            job.run.reporter.outcome(text)
-        job.run.outcomes.clear()
+        for text in job.context.outcomes:
+            job.context.reporter.outcome(text)
+        job.context.outcomes.clear()
 
 
 def _undo(begun: t.Sequence[_Begun], error: BaseException) -> None:
@@ -122,29 +85,40 @@ def _undo(begun: t.Sequence[_Begun], error: BaseException) -> None:
     problems: list[str] = []
     reached: dict[int, bool] = {}
     for one in reversed(begun):
-        run = one.job.run
+        context = one.job.context
         if not one.step.undoable:
             continue
         try:
-            if id(run) not in reached:
-                reached[id(run)] = False
-                _reopen(run)
-                reached[id(run)] = True
-            if reached[id(run)]:
-                one.step.undo(run)
+            if id(context) not in reached:
+                reached[id(context)] = False
+                _reopen(context)
+                reached[id(context)] = True
+            if reached[id(context)]:
+                one.step.undo(context)
         except Exception as problem:  # whatever it is, what can still be undone must be
             message = problem.message if isinstance(problem, FlaskPostgresError) else str(problem)
             problems.append(f"{one.step.describe()}: {message.rstrip('.')}")
-    said = [text for one in begun if (text := one.step.remains(done=one.done))]
-    runs = {id(one.job.run): one.job.run for one in begun}
-    said += [text for run in runs.values() for text in run.remarks]
+    _report(begun, error, problems)
+
+
+def _report(begun: t.Sequence[_Begun], error: BaseException, problems: t.Sequence[str]) -> None:
+    """Add to the error what has become of each database."""
+    remaining = [(one, text) for one in begun if (text := one.step.remains(done=one.done))]
+    contexts = {id(one.job.context): one.job.context for one in begun}
+    said = [text for _, text in remaining]
+    said += [text for context in contexts.values() for text in context.remarks]
     remedies: tuple[Remedy, ...] = ()
     if problems:
         said.append("Undoing failed: " + "; ".join(problems))
         remedies = _RECOVER
     elif isinstance(error, (FlaskPostgresError, Interrupted)) and not isinstance(error, LostRace):
-        plans = {id(one.job.plan): one.job.plan for one in begun}
-        said += [f'Database "{plan.replaces}" is as it was.' for plan in plans.values() if plan.replaces]
+        gone = {id(one.job.plan) for one, _ in remaining}
+        plans = {id(one.job.plan): one.job.plan for one in begun if not one.job.context.remarks}
+        said += [
+            f'Database "{plan.replaces}" is as it was.'
+            for key, plan in plans.items()
+            if plan.replaces and key not in gone
+        ]
     if said:
         _add_to(error, said, remedies)
 
@@ -152,22 +126,29 @@ def _undo(begun: t.Sequence[_Begun], error: BaseException) -> None:
 _RECOVER = (Command("Once the server answers, look", "status"), Command("Put it back", "recover"))
 
 
-def _reopen(run: Run) -> None:
-    run.admin.close()
+def _reopen(context: StepContext) -> None:
+    """Open a fresh session for undoing; where the server has none to give, keep the one there is."""
+    former = context.admin
     with contextlib.suppress(Exception):
-        run.release()
+        context.release()
     for attempt in range(UNDO_ATTEMPTS):
         try:
-            run.admin = run.connector.admin()
-            if run.admin.pooled:
-                run.admin.lift_timeouts()
+            context.session = context.connector.admin()
+            if context.session.pooled:
+                context.session.lift_timeouts()
             break
-        except FlaskPostgresError:
+        except FlaskPostgresError as error:
+            if former.usable():
+                break
             if attempt == UNDO_ATTEMPTS - 1:
                 raise
-            run.sleep(UNDO_PAUSE)
+            if attempt == 0:
+                context.reporter.note(f"undoing waits for the server: {error.message}")
+            context.sleep(UNDO_PAUSE)
+    if context.session is not former:
+        former.close()
     with contextlib.suppress(ServerError):  # an engine that cannot end sessions
-        sessions.end_former(run.admin, token=run.token, sleep=run.sleep)
+        sessions.end_former(context.admin, token=context.token, sleep=context.sleep)
 
 
 def _add_to(error: BaseException, notes: t.Sequence[str], remedies: tuple[Remedy, ...]) -> None:
@@ -183,9 +164,9 @@ def _add_to(error: BaseException, notes: t.Sequence[str], remedies: tuple[Remedy
 def _free(jobs: t.Sequence[Job]) -> None:
     """End our sessions from outside: a driver that waits in C sees no signal."""
     for job in jobs:
-        with contextlib.suppress(FlaskPostgresError), job.run.connector.admin() as admin:
-            sessions.end_ours(admin, token=job.run.token, made=_numbers(job.run))
+        with contextlib.suppress(FlaskPostgresError), job.context.connector.admin() as admin:
+            sessions.end_ours(admin, token=job.context.token, made=_oids(job.context))
 
 
-def _numbers(run: Run) -> tuple[int, ...]:
-    return tuple(number for number in run.made.values() if number is not None)
+def _oids(context: StepContext) -> tuple[int, ...]:
+    return tuple(oid for oid in context.made.values() if oid is not None)

@@ -9,16 +9,24 @@ import pytest
 
 from flask_postgres import PostgresUri
 from flask_postgres.errors import FlaskPostgresError, Interrupted, Refused
-from flask_postgres.plans import run as running
-from flask_postgres.plans.build import Plan, Request
-from flask_postgres.plans.run import Job, Run, execute
+from flask_postgres.plans import execution
+from flask_postgres.plans.context import StepContext
+from flask_postgres.plans.execution import Job
+from flask_postgres.plans.plan import Plan, Request
+from flask_postgres.plans.signals import Guard
 from flask_postgres.plans.steps import DISCARD, FILL, FINISH, SWAP, CreateDatabase, Protect, Step
 from flask_postgres.postgres.admin import Connector
+from flask_postgres.postgres.facts import Database
+from flask_postgres.postgres.marks import Signature
 from flask_postgres.reporting import Silence
 
 from ..servers import Server
 
 LOG: list[str] = []
+
+
+def execute(jobs: t.Sequence[Job]) -> None:
+    execution.execute(jobs, guard=Guard())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,14 +42,14 @@ class Noting(Step):
     def describe(self) -> str:
         return self.name
 
-    def run(self, run: Run) -> None:
+    def run(self, context: StepContext) -> None:
         LOG.append(self.name)
         if self.says:
-            run.outcomes.append(self.says)
+            context.outcomes.append(self.says)
         if self.raises is not None:
             raise self.raises
 
-    def undo(self, run: Run) -> None:  # noqa: ARG002
+    def undo(self, context: StepContext) -> None:  # noqa: ARG002
         LOG.append(f"undo {self.name}")
         if self.undoing_raises is not None:
             raise self.undoing_raises
@@ -80,21 +88,21 @@ def _no_log() -> None:
 @pytest.fixture
 def jobs(database: PostgresUri) -> t.Iterator[t.Callable[..., list[Job]]]:
     """Return what makes jobs of lists of steps."""
-    made: list[Run] = []
+    made: list[StepContext] = []
 
     def make(*plans: t.Sequence[Step]) -> list[Job]:
         request = Request(command="reset", dbname=database.dbname)
         for _ in plans:
-            connector = Connector(uri=database, token="0a0b0c0d")
-            made.append(Run(connector=connector, admin=connector.admin(), reporter=Outcomes()))
+            connector = Connector(uri=database, token="0a0b0c0d", reporter=Outcomes())
+            made.append(StepContext(connector=connector, session=connector.admin()))
         return [
-            Job(Plan(request=request, steps=tuple(steps)), run)
-            for steps, run in zip(plans, made, strict=True)
+            Job(Plan(request=request, steps=tuple(steps)), context)
+            for steps, context in zip(plans, made, strict=True)
         ]
 
     yield make
-    for run in made:
-        run.admin.close()
+    for context in made:
+        context.close()
 
 
 Jobs = t.Callable[..., list[Job]]
@@ -144,7 +152,7 @@ class Meddling(Step):
     def describe(self) -> str:
         return "fail"
 
-    def run(self, run: Run) -> None:  # noqa: ARG002
+    def run(self, context: StepContext) -> None:  # noqa: ARG002
         for statement in self.statements_of_others:
             self.server.execute(statement.format(f'"{self.name}"'))
         raise Refused("no")
@@ -175,7 +183,7 @@ def test_only_what_was_created_is_dropped_again(
 def test_what_was_protected_is_not_any_more(jobs: Jobs, server: Server, dbname: str) -> None:
     """Several databases are protected, or none."""
     found = server.execute("SELECT oid FROM pg_database WHERE datname = %s", dbname)
-    step = Protect(name=dbname, oid=found[0][0])
+    step = Protect(name=dbname, by=Signature("0a0b0c0d"), target=Database(name=dbname, oid=found[0][0]))
     with pytest.raises(Refused):
         execute(jobs([step, Noting(name="fail", raises=Refused("no"), phase=FINISH)]))
     comment = server.execute(
@@ -218,18 +226,30 @@ def test_what_stays_is_said(jobs: Jobs) -> None:
     assert caught.value.notes == ["It stays."]
 
 
+def test_the_session_there_is_undoes_when_there_is_no_other(jobs: Jobs) -> None:
+    """A server without a free connection must not keep the database from being put back."""
+    (job,) = jobs([Swapping(name="swap", raises=Refused("no"))])
+    full = dataclasses.replace(job.context.connector, admin_dbname="no_such")
+    job.context.connector = full
+    with pytest.raises(Refused) as caught:
+        execute([job])
+    assert LOG == ["swap", "undo swap"]
+    assert caught.value.notes == []
+
+
 def test_a_server_that_is_gone_is_tried_for_a_while(jobs: Jobs) -> None:
     """Every step is told as not undone, but the server is not waited for again for each of them."""
     (job,) = jobs([Noting(name="make"), Swapping(name="swap", raises=Refused("no"))])
     pauses: list[float] = []
-    job.run.sleep = pauses.append
+    job.context.sleep = pauses.append
     gone = dataclasses.replace(
-        job.run.connector, uri=job.run.connector.uri.with_dbname("x"), admin_dbname="no_such"
+        job.context.connector, uri=job.context.connector.uri.with_dbname("x"), admin_dbname="no_such"
     )
-    job.run.connector = gone
+    job.context.connector = gone
+    job.context.close()
     with pytest.raises(Refused) as caught:
         execute([job])
-    assert pauses == [running.UNDO_PAUSE] * (running.UNDO_ATTEMPTS - 1)
+    assert pauses == [execution.UNDO_PAUSE] * (execution.UNDO_ATTEMPTS - 1)
     assert LOG == ["make", "swap"]
     assert "Undoing failed: swap: " in str(caught.value)
     assert "flask psql recover" in str(caught.value)

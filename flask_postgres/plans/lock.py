@@ -1,7 +1,7 @@
-"""Commands on the same target take turns.
+"""The lock that makes commands on the same database wait for each other.
 
-The lock is an advisory lock of the database that we administer from. It keeps commands from getting in
-each other's way; safety does not rest on it, because a pooler or another ``admin_dbname`` defeats it.
+It is an advisory lock in the database that we administer from. It keeps commands from getting in each other's
+way; safety does not rest on it, because a pooler or another ``admin_dbname`` defeats it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zlib
 
 from ..errors import AtWork, CannotConnect, Refused, Unsupported, UsageError
 from ..postgres.admin import APPLICATION, Connector, Session
+from ..remedies import Option
 
 POLLS = (0.1, 1.0)
 """Seconds between two tries, about: at first, and after a while. A waiter that stayed connected would block
@@ -27,36 +28,40 @@ TOO_MANY_CONNECTIONS = "53300"
 Looked = t.TypeVar("Looked")
 
 
-def take(
+def acquire(
     connector: Connector,
     look: t.Callable[[Session], Looked],
     *,
     held: t.Sequence[Session] = (),
     sleep: t.Callable[[float], None] = time.sleep,
     clock: t.Callable[[], float] = time.monotonic,
+    timeout: float = PATIENCE,
 ) -> tuple[Session, Looked]:
-    """Wait for this command's turn; return the session that holds it, and what was seen then.
+    """Wait for the lock of the target; return the session that holds it, and what was seen then.
 
-    Closing the session ends the turn.
+    Closing the session releases the lock.
 
-    :param look: looks at the database once it is this command's turn; ``AtWork`` gives the turn back.
-    :param held: the sessions that hold this command's turns on other databases.
-    :raises UsageError: if one of them holds this very turn.
-    :raises Refused: if the turn does not come within ``PATIENCE`` seconds.
+    :param look: looks at the database while the lock is held; ``AtWork`` releases it again.
+    :param held: the sessions that hold this command's locks of other databases.
+    :param timeout: seconds to wait.
+    :raises UsageError: if one of them holds this very lock.
+    :raises Refused: if the lock is not free within that time.
     :raises Unsupported: if sessions do not hold what they lock.
     """
-    deadline = clock() + PATIENCE
+    deadline = clock() + timeout
     pause, told = POLLS[0], False
     while True:
         found = _try(connector, look, held)
         if not isinstance(found, str):
             return found
         if not told:
-            connector.reporter.note(f'waiting for a turn on database "{connector.uri.dbname}": {found}')
+            connector.reporter.note(f'waiting for the lock of database "{connector.uri.dbname}": {found}')
             told = True
         if clock() > deadline:
-            message = f'no turn on database "{connector.uri.dbname}" in {PATIENCE:.0f} s: {found}.'
-            raise Refused(message, remedy="Look at pg_stat_activity for what holds it.")
+            message = (
+                f'the lock of database "{connector.uri.dbname}" is not free after {timeout:g} s: {found}.'
+            )
+            raise Refused(message, remedy="Look at pg_stat_activity for the session that holds it.")
         sleep(pause * (0.5 + random.random()))
         pause = min(pause * 1.25, POLLS[1])
 
@@ -64,7 +69,7 @@ def take(
 def _try(
     connector: Connector, look: t.Callable[[Session], Looked], held: t.Sequence[Session]
 ) -> tuple[Session, Looked] | str:
-    """Take the turn, or return what stands in the way."""
+    """Take the lock, or return why that is not possible yet."""
     try:
         session = connector.admin()
     except CannotConnect as error:
@@ -99,7 +104,7 @@ def _refuse_shared(connector: Connector, session: Session) -> None:
         raise Unsupported(
             "the server is reached through a pooler, such as PgBouncer, in transaction mode: "
             "sessions share its processes, so neither a lock nor a setting belongs to one of them.",
-            remedy="Name the server itself for administration, with --uri or target_database_uri.",
+            remedy=Option("Connect to the server directly: {}", "uri"),
         )
     session.lift_timeouts()
 
@@ -107,7 +112,7 @@ def _refuse_shared(connector: Connector, session: Session) -> None:
 def _try_lock(session: Session, dbname: str) -> bool:
     query = "SELECT pg_catalog.pg_try_advisory_lock(:space, :key)"
     try:
-        found = session.value(query, space=_signed(APPLICATION), key=_signed(dbname), doing="take a turn")
+        found = session.value(query, space=_signed(APPLICATION), key=_signed(dbname), doing="take the lock")
     except Unsupported:  # an engine without such locks; safety does not rest on them
         return True
     return bool(found)
@@ -116,7 +121,7 @@ def _try_lock(session: Session, dbname: str) -> bool:
 def _holder(session: Session, connector: Connector, held: t.Sequence[Session]) -> str:
     rows = session.rows(_HOLDER, space=_signed(APPLICATION), key=_signed(connector.uri.dbname))
     if not rows:
-        return "another command has just had it"
+        return "the lock was just released"
     pid, since, user, address = rows[0]
     if (pid, since) in [tuple(one.rows(_SELF)[0]) for one in held]:
         message = f'two binds lead to one database, "{connector.uri.dbname}", by different addresses.'

@@ -6,15 +6,19 @@ import typing as t
 
 from ..postgres.ddl import sql_text
 from ..postgres.probe import address_text
-from .perform import Planned
+from ..remedies import Remedy, for_shell, joined
+from .engine import Planned
 
 
-def as_text(planned: Planned) -> str:
-    """Return the plan, step by step, with its exact SQL."""
-    return "\n".join(_lines(planned))
+def as_text(planned: Planned, *, render: t.Callable[[Remedy], str] = for_shell) -> str:
+    """Return the plan, step by step, with its exact SQL.
+
+    :param render: shows a remedy.
+    """
+    return "\n".join(_lines(planned, render))
 
 
-def _lines(planned: Planned) -> t.Iterator[str]:
+def _lines(planned: Planned, render: t.Callable[[Remedy], str]) -> t.Iterator[str]:
     plan, facts, uri = planned
     yield f'{plan.request.command} of database "{plan.request.dbname}" on {address_text(uri)}'
     if facts.assumed:
@@ -24,7 +28,7 @@ def _lines(planned: Planned) -> t.Iterator[str]:
     if not plan.steps:
         yield "There is nothing to do."
     for note in plan.notes:
-        yield f"Note: {note}"
+        yield f"Note: {joined(note.text, remedies=[render(item) for item in note.remedies])}"
     for number, step in enumerate(plan.steps, 1):
         yield f"{number}. {step.describe()}"
         for statement in step.statements():

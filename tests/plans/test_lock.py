@@ -1,4 +1,4 @@
-"""Commands on one target take turns."""
+"""Commands on one target wait for each other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from flask_postgres import PostgresUri
 from flask_postgres.errors import AtWork, Refused
-from flask_postgres.plans import turns
+from flask_postgres.plans import lock
 from flask_postgres.postgres.admin import Connector, Session
 from flask_postgres.remedies import Remedy
 from flask_postgres.reporting import Silence
@@ -46,7 +46,7 @@ def _connector(uri: PostgresUri, notes: Notes | None = None) -> Connector:
 
 def test_a_waiter_is_not_connected_and_says_for_what(server: Server, database: PostgresUri) -> None:
     notes, clock = Notes(), Clock()
-    first, _ = turns.take(_connector(database), lambda _: None)
+    first, _ = lock.acquire(_connector(database), lambda _: None)
     seen: list[int] = []
 
     def between() -> None:
@@ -57,22 +57,27 @@ def test_a_waiter_is_not_connected_and_says_for_what(server: Server, database: P
             first.close()
 
     clock.then = between
-    second, looked = turns.take(_connector(database, notes), lambda _: 7, sleep=clock.sleep, clock=clock)
+    second, looked = lock.acquire(_connector(database, notes), lambda _: 7, sleep=clock.sleep, clock=clock)
     second.close()
     assert looked == 7
     assert max(seen) <= 2  # the first one, and perhaps the waiter's own, still ending
     (note,) = notes.notes
     assert note.startswith(
-        f'waiting for a turn on database "{database.dbname}": another command has it (pid '
+        f'waiting for the lock of database "{database.dbname}": another command has it (pid '
     )
     assert "user app_dev" in note
 
 
 def test_patience_ends(database: PostgresUri) -> None:
     clock = Clock()
-    first, _ = turns.take(_connector(database), lambda _: None)
-    with first, pytest.raises(Refused, match=r"no turn on database .* in 600 s: another command has it"):
-        turns.take(_connector(database), lambda _: None, sleep=lambda _: clock.sleep(100), clock=clock)
+    first, _ = lock.acquire(_connector(database), lambda _: None)
+    with (
+        first,
+        pytest.raises(
+            Refused, match=r"the lock of database .* is not free after 600 s: another command has it"
+        ),
+    ):
+        lock.acquire(_connector(database), lambda _: None, sleep=lambda _: clock.sleep(100), clock=clock)
 
 
 def test_a_command_at_work_is_waited_for(database: PostgresUri) -> None:
@@ -84,10 +89,12 @@ def test_a_command_at_work_is_waited_for(database: PostgresUri) -> None:
             raise fault
         return "seen"
 
-    session, looked = turns.take(_connector(database, notes), look, sleep=clock.sleep, clock=clock)
+    session, looked = lock.acquire(_connector(database, notes), look, sleep=clock.sleep, clock=clock)
     session.close()
     assert looked == "seen"
-    assert notes.notes == [f'waiting for a turn on database "{database.dbname}": another command is at work']
+    assert notes.notes == [
+        f'waiting for the lock of database "{database.dbname}": another command is at work'
+    ]
 
 
 def test_what_the_look_raises_gives_the_turn_back(database: PostgresUri) -> None:
@@ -95,14 +102,14 @@ def test_what_the_look_raises_gives_the_turn_back(database: PostgresUri) -> None
         raise Refused("no")
 
     with pytest.raises(Refused, match="no"):
-        turns.take(_connector(database), look)
+        lock.acquire(_connector(database), look)
     clock = Clock()
-    session, _ = turns.take(_connector(database), lambda _: None, clock=clock)
+    session, _ = lock.acquire(_connector(database), lambda _: None, clock=clock)
     session.close()
 
 
 def test_other_targets_are_no_rivals(server: Server, database: PostgresUri) -> None:
-    first, _ = turns.take(_connector(database), lambda _: None)
-    second, _ = turns.take(_connector(server.uri("another")), lambda _: None)
+    first, _ = lock.acquire(_connector(database), lambda _: None)
+    second, _ = lock.acquire(_connector(server.uri("another")), lambda _: None)
     first.close()
     second.close()

@@ -8,7 +8,7 @@ import typing as t
 import pytest
 
 from flask_postgres.errors import DatabaseProtected, FlaskPostgresError, PermissionDenied, PreflightFailed
-from flask_postgres.plans import checks
+from flask_postgres.plans import preflight
 from flask_postgres.postgres.capabilities import Capabilities
 from flask_postgres.postgres.facts import Database, Facts, OtherSession, Role
 from flask_postgres.postgres.marks import Mark, State
@@ -27,11 +27,11 @@ def texts(faults: t.Iterable[FlaskPostgresError]) -> list[str]:
 
 
 def test_nothing_against_it() -> None:
-    assert texts(checks.server(FACTS)) == []
-    assert texts(checks.creating(FACTS, {})) == []
-    assert texts(checks.taking_away(SHOP, FACTS)) == []
-    assert texts(checks.open_sessions(SHOP)) == []
-    assert texts(checks.ending_sessions(SHOP, FACTS)) == []
+    assert texts(preflight.server(FACTS)) == []
+    assert texts(preflight.creating(FACTS, {})) == []
+    assert texts(preflight.taking_away(SHOP, FACTS)) == []
+    assert texts(preflight.open_sessions(SHOP)) == []
+    assert texts(preflight.ending_sessions(SHOP, FACTS)) == []
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_nothing_against_it() -> None:
     ],
 )
 def test_the_server(change: dict[str, t.Any], message: str) -> None:
-    (text,) = texts(checks.server(dataclasses.replace(FACTS, **change)))
+    (text,) = texts(preflight.server(dataclasses.replace(FACTS, **change)))
     assert message in text
 
 
@@ -76,33 +76,33 @@ def test_the_server(change: dict[str, t.Any], message: str) -> None:
     ],
 )
 def test_creating(change: dict[str, t.Any], clauses: dict[str, str], message: str) -> None:
-    (text,) = texts(checks.creating(dataclasses.replace(FACTS, **change), clauses))
+    (text,) = texts(preflight.creating(dataclasses.replace(FACTS, **change), clauses))
     assert message in text
 
 
 @pytest.mark.parametrize("encoding", ["UTF8", "utf-8", "Unicode", "UTF_8"])
 def test_spellings_of_an_encoding(encoding: str) -> None:
     known = dataclasses.replace(FACTS, template=TEMPLATE)
-    assert texts(checks.creating(known, {"encoding": encoding})) == []
+    assert texts(preflight.creating(known, {"encoding": encoding})) == []
     zero = dataclasses.replace(FACTS, template=dataclasses.replace(TEMPLATE, name="template0"))
-    assert texts(checks.creating(zero, {"encoding": "LATIN1"})) == []
+    assert texts(preflight.creating(zero, {"encoding": "LATIN1"})) == []
 
 
 def test_assumptions_are_not_checked() -> None:
     known = dataclasses.replace(FACTS, assumed="no server", template_name="tpl")
-    assert texts(checks.creating(known, {})) == []
+    assert texts(preflight.creating(known, {})) == []
 
 
 def test_extensions() -> None:
     known = dataclasses.replace(
         FACTS, missing_extensions=("citextt", "zzz"), available_extensions=("citext",)
     )
-    assert texts(checks.extensions(known)) == [
+    assert texts(preflight.extensions(known)) == [
         'the extension "citextt" is not available on the server. Did you mean "citext"?',
         'the extension "zzz" is not available on the server. Install its package on the server.',
     ]
     (text,) = texts(
-        checks.extensions(dataclasses.replace(FACTS, missing_extensions=("pgcrypto",), embedded=True))
+        preflight.extensions(dataclasses.replace(FACTS, missing_extensions=("pgcrypto",), embedded=True))
     )
     assert "without pgcrypto and uuid-ossp (gen_random_uuid() is built in)" in text
 
@@ -119,7 +119,7 @@ def test_extensions() -> None:
     ],
 )
 def test_taking_away(change: dict[str, t.Any], message: str) -> None:
-    (text,) = texts(checks.taking_away(dataclasses.replace(SHOP, **change), FACTS))
+    (text,) = texts(preflight.taking_away(dataclasses.replace(SHOP, **change), FACTS))
     assert message in text
 
 
@@ -128,35 +128,35 @@ def test_never_dropped(name: str) -> None:
     """One reason alone: the remedies for the others, such as GRANT, would only lead astray."""
     known = dataclasses.replace(FACTS, admin_dbname="admin")
     database = Database(name=name, owned=False, is_template=True)
-    (text,) = texts(checks.taking_away(database, known))
+    (text,) = texts(preflight.taking_away(database, known))
     assert "never drops" in text
 
 
 def test_sessions_are_named() -> None:
     many = tuple(session(pid) for pid in range(1, 8))
-    (text,) = texts(checks.open_sessions(dataclasses.replace(SHOP, sessions=many)))
+    (text,) = texts(preflight.open_sessions(dataclasses.replace(SHOP, sessions=many)))
     assert text.startswith('database "shop" has 7 open sessions: pid 1 "psql" as ann from 10.0.0.9; pid 2')
     assert "; and 2 more. Close them, or end them with --force-disconnect." in text
     lone = session(1, user=None, application="", address=None)
-    (text,) = texts(checks.open_sessions(dataclasses.replace(SHOP, sessions=(lone,))))
+    (text,) = texts(preflight.open_sessions(dataclasses.replace(SHOP, sessions=(lone,))))
     assert "1 open session: pid 1 as an unknown user." in text
-    assert texts(checks.open_sessions(dataclasses.replace(SHOP, sessions=(session(1, citus=True),)))) == []
+    assert texts(preflight.open_sessions(dataclasses.replace(SHOP, sessions=(session(1, citus=True),)))) == []
 
 
 def test_sessions_that_may_not_be_ended() -> None:
     busy = dataclasses.replace(
         SHOP, sessions=(session(1), session(2, endable=False), session(3, endable=False))
     )
-    (text,) = texts(checks.ending_sessions(busy, FACTS))
+    (text,) = texts(preflight.ending_sessions(busy, FACTS))
     assert text.startswith('the role "me" may not end the sessions of "ann" on "shop".')
 
 
 def test_raise_all() -> None:
-    checks.raise_all([])
-    one = checks.protected("shop")
+    preflight.raise_all([])
+    one = preflight.protected("shop")
     with pytest.raises(DatabaseProtected):
-        checks.raise_all([one, checks.protected("shop")])  # the same reason twice is one
+        preflight.raise_all([one, preflight.protected("shop")])  # the same reason twice is one
     other = PermissionDenied("not yours.")
     with pytest.raises(PreflightFailed) as caught:
-        checks.raise_all([one, other])
+        preflight.raise_all([one, other])
     assert caught.value.reasons == (one, other)

@@ -207,21 +207,24 @@ def open_sessions(database: Database) -> Faults:
 
 
 def used_unfinished(database: Database) -> Faults:
-    """Yield that others have sessions on a database that counts as absent: to them it is there."""
+    """Yield that others have sessions on an unfinished database: they may have taken it for complete."""
     counted = [
         one for one in database.sessions if not one.pooled and not one.application.startswith(APP_APPLICATION)
     ]
     if counted:
         yield DatabaseInUse(
-            f'database "{database.name}" is unfinished, for the command that made it was interrupted, '
-            f"but it is in use: {sessions_text(dataclasses.replace(database, sessions=tuple(counted)))}.",
-            remedy=f"Close them, and it is removed. To keep it, run: {keeping(database)}",
+            f'database "{database.name}" was left incomplete by an interrupted command and has '
+            f"open sessions: {sessions_text(dataclasses.replace(database, sessions=tuple(counted)))}.",
+            remedy=("Close them", Command("to keep it as it is", "recover")),
         )
 
 
-def keeping(database: Database) -> str:
-    """Return the SQL that makes a database that was left unfinished count as complete."""
-    return ddl.sql_text(ddl.CommentOnDatabase(database.name, database.comment))
+def in_use(database: Database) -> DatabaseInUse:
+    """Return the refusal to drop an unfinished database that holds rows."""
+    return DatabaseInUse(
+        f'database "{database.name}" was left incomplete by an interrupted command, and holds rows.',
+        remedy=(Command("Keep it as it is", "recover"), Command("to create it anew", "reset")),
+    )
 
 
 def protected(name: str) -> DatabaseProtected:

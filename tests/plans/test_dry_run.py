@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from flask_postgres import PostgresUri
-from flask_postgres.plans import show
-from flask_postgres.plans.build import Request, build
-from flask_postgres.plans.perform import Planned
+from flask_postgres.plans import dry_run
+from flask_postgres.plans.engine import Planned
+from flask_postgres.plans.plan import Request
+from flask_postgres.plans.planners import build
 from flask_postgres.postgres.ddl import sql_text
 from flask_postgres.postgres.facts import Database, Facts, Parameter
 
@@ -13,7 +14,7 @@ URI = PostgresUri("postgresql://me:s3cret@db.example:5433/shop")
 
 
 def text(request: Request, facts: Facts) -> str:
-    return show.as_text(Planned(build(request, facts, token="0badcafe"), facts, URI))
+    return dry_run.as_text(Planned(build(request, facts, token="0badcafe"), facts, URI))
 
 
 def test_every_step_with_its_sql() -> None:

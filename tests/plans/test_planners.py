@@ -8,9 +8,10 @@ import typing as t
 import pytest
 
 from flask_postgres import PostgresUri
-from flask_postgres.errors import AtWork, DatabaseMissing, Refused, ServerError
-from flask_postgres.plans.build import CommandName, Plan, Request, build
-from flask_postgres.plans.perform import Planned, _at_stake
+from flask_postgres.errors import AtWork, DatabaseInUse, DatabaseMissing, Refused, ServerError
+from flask_postgres.plans.engine import Planned, _at_stake
+from flask_postgres.plans.plan import CommandName, Plan, Request
+from flask_postgres.plans.planners import build
 from flask_postgres.plans.steps import SWAP, Finish, MakeUnfinished, Step, Swap
 from flask_postgres.postgres.capabilities import Capabilities, from_answers
 from flask_postgres.postgres.ddl import sql_text
@@ -72,7 +73,8 @@ RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
         ("setup", SHOP, {"overwrite": True}, RESETTING, None),
         ("init", SHOP, {}, ["Initialize"], None),
         ("drop", None, {}, [], 'database "shop" does not exist'),
-        ("drop", SHOP, {}, ["DropDatabase"], None),
+        ("drop", SHOP, {}, ["Swap", "DropDatabase"], None),
+        ("drop", SHOP, {"force_disconnect": True}, ["CloseToOthers", "Swap", "DropDatabase"], None),
         ("reset", None, {}, MAKING, None),
         ("reset", SHOP, {}, RESETTING, None),
         (
@@ -140,8 +142,30 @@ def test_an_abandoned_target_is_removed_and_redone(command: CommandName) -> None
 
 
 def test_an_abandoned_target_is_not_initialized() -> None:
-    with pytest.raises(Refused, match="not complete"):
+    with pytest.raises(Refused, match="left incomplete"):
         plan("init", facts(marked(State.UNFINISHED)))
+
+
+@pytest.mark.parametrize("request_", [{}, {"if_missing": True}])
+@pytest.mark.parametrize("command", ["create", "setup"])
+def test_rows_in_an_abandoned_target_are_never_dropped_unasked(
+    command: CommandName, request_: dict[str, t.Any]
+) -> None:
+    with pytest.raises(DatabaseInUse, match="flask psql recover, or to create it anew: flask psql reset"):
+        plan(command, facts(marked(State.UNFINISHED, holds_rows=True)), **request_)
+
+
+def test_rows_in_an_abandoned_target_are_kept_by_recover() -> None:
+    busy = facts(marked(State.UNFINISHED, holds_rows=True))
+    assert names(plan("recover", busy)) == ["Reopen"]
+    assert plan("discard", busy).unfinished == busy.target
+    assert plan("reset", busy).unfinished == busy.target
+
+
+def test_without_createdb_the_database_is_dropped_under_its_own_name() -> None:
+    made = plan("drop", facts(SHOP, role=Role(name="me", createdb=False)))
+    assert names(made) == ["DropDatabase"]
+    assert "cannot rename" in made.notes[0].text
 
 
 @pytest.mark.parametrize("command", ["create", "setup", "reset", "drop"])
@@ -166,7 +190,7 @@ def test_a_former_database_is_never_forgotten(command: CommandName, target: Data
 
 
 def test_beginnings_of_others_are_cleared_away() -> None:
-    new = dataclasses.replace(SHOP, name=name_for_new("shop", "11111111"), mark=None)
+    new = marked(State.UNFINISHED, name=name_for_new("shop", "11111111"))
     foreign = dataclasses.replace(new, name=name_for_new("shop", "22222222"), owned=False)
     alive = dataclasses.replace(new, name=name_for_new("shop", "33333333"), maker_alive=True)
     made = plan("reset", facts(SHOP, new, foreign, alive))
@@ -184,7 +208,7 @@ def test_an_invalid_database(command: CommandName) -> None:
 def test_an_invalid_database_cannot_be_swapped() -> None:
     made = plan("reset", facts(dataclasses.replace(SHOP, connection_limit=INVALID)))
     assert names(made)[:3] == ["Rehearse", "DropDatabase", "CreateDatabase"]
-    assert "can't be undone here" in made.notes[0]
+    assert "cannot be undone here" in made.notes[0].text
 
 
 # What is carried over
@@ -216,7 +240,7 @@ def test_what_the_new_one_gets() -> None:
     ]
     assert 'ALTER DATABASE "shop" WITH CONNECTION LIMIT 5' in sql
     assert "COMMENT ON DATABASE \"shop\" IS 'mine'" in sql
-    assert [note.partition(" will be")[0] for note in made.notes] == [
+    assert [note.text.partition(" will be")[0] for note in made.notes] == [
         "the setting log_statement in this database",
         'the setting x of the role "ann" in this database',
     ]
@@ -247,7 +271,7 @@ def test_the_swap_is_one_transaction_of_four_statements() -> None:
         f'ALTER DATABASE "shop" RENAME TO "{aside}"',
         f'ALTER DATABASE "{aside}" WITH ALLOW_CONNECTIONS false',
         f'COMMENT ON DATABASE "{aside}" IS \'c\n[flask-postgres:aside '
-        f'{{"of": "shop", "token": "{TOKEN}", "allowed": false}}]\'',
+        f'{{"of": "shop", "token": "{TOKEN}", "allowed": false, "oid": 7}}]\'',
         f'ALTER DATABASE "{new}" RENAME TO "shop"',
     ]
 
@@ -271,7 +295,8 @@ def test_without_a_swap_it_is_said_before_the_confirmation(can: Capabilities) ->
     assert phases[0] < SWAP < phases[1], "all that can fail before a DROP, for every database, comes before"
     assert names(made)[:3] == ["Rehearse", "DropDatabase", "CreateDatabase"]
     assert names(made)[3:] == ["InstallExtensions", "Initialize", "Protect"]
-    assert f"this can't be undone here: the database is dropped first, because {can.reason}" in made.notes
+    said = [note.text for note in made.notes]
+    assert f"this cannot be undone here: the database is dropped first, because {can.reason}" in said
     assert made.destroys == SHOP
     force = "WITH (FORCE)" in sql_text(made.steps[1].statements()[0])
     assert force == can.force
@@ -281,7 +306,7 @@ def test_sessions_of_citus_are_ended_without_asking() -> None:
     busy = dataclasses.replace(SHOP, sessions=(CITUS,))
     assert "CloseToOthers" in names(plan("reset", facts(busy)))
     drop = plan("drop", facts(busy))
-    assert sql_text(drop.steps[0].statements()[0]) == 'DROP DATABASE "shop" WITH (FORCE)'
+    assert names(drop) == ["CloseToOthers", "Swap", "DropDatabase"]
     assert list(drop.faults(facts(busy))) == []
 
 
@@ -289,7 +314,7 @@ def test_what_needs_a_confirmation() -> None:
     asking = {
         command for command in t.get_args(CommandName) if Request(command=command, dbname="x").may_destroy
     }
-    assert asking == {"drop", "reset", "unprotect", "recover"}
+    assert asking == {"drop", "reset", "unprotect", "recover", "discard"}
     assert Request(command="create", dbname="x", overwrite=True).may_destroy
 
 
@@ -304,9 +329,11 @@ def test_open_sessions(force: bool) -> None:
 
 def test_what_is_not_carried_over_is_said_before_the_confirmation() -> None:
     made = plan("reset", facts(dataclasses.replace(SHOP, labels=2, allow_connections=False)))
-    assert "security labels of this database will be lost: 2" in made.notes
-    assert "the new database will be open to connections, which this one is not" in made.notes
-    assert not any("labels" in note or "open to" in note for note in plan("reset", facts(SHOP)).notes)
+    said = [note.text for note in made.notes]
+    assert "security labels of this database will be lost: 2" in said
+    assert "the new database will be open to connections, which this one is not" in said
+    others = [note.text for note in plan("reset", facts(SHOP)).notes]
+    assert not any("labels" in text or "open to" in text for text in others)
 
 
 def test_the_confirmation_is_for_one_server() -> None:

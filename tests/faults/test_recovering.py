@@ -9,14 +9,14 @@ import psycopg
 import pytest
 
 from flask_postgres.postgres import marks
-from tests.faults.cells import FULL
-from tests.faults.conftest import cluster, dbname, nursery, world  # noqa: F401 - fixtures
-from tests.faults.world import NEW_ROWS, OLD_ROWS, State, World, settled
+
+from .cells import FULL
+from .world import LATE_SEED, NEW_ROWS, OLD_ROWS, SEED, State, World, settled
 
 
-def _killed(world: World, step: int, moment: str, *command: str) -> State:  # noqa: F811
+def _killed(world: World, step: int, moment: str, *command: str, callback: str = SEED) -> State:
     """Leave what a command leaves that is killed there; return the state before."""
-    world.app()
+    world.app(callback=callback)
     old = world.old_database()
     result = world.run(
         *(command or ("reset", "-f")), fault={"step": step, "moment": moment, "cause": "SIGKILL"}
@@ -26,7 +26,7 @@ def _killed(world: World, step: int, moment: str, *command: str) -> State:  # no
     return old
 
 
-def test_protect_survives_a_comment(world: World) -> None:  # noqa: F811
+def test_protect_survives_a_comment(world: World) -> None:
     world.app()
     world.old_database()
     world.sql("COMMENT ON DATABASE {} IS 'two\nlines'", world.dbname)
@@ -48,7 +48,7 @@ def test_protect_survives_a_comment(world: World) -> None:  # noqa: F811
         assert world.state() == protected
     again = world.run("protect")
     assert (again.code, "already protected" in again.err) == (0, True)
-    assert world.run("unprotect").code == 1  # nobody answers
+    assert world.run("unprotect").code == 1
     assert world.state() == protected
     assert world.run("unprotect", "-f").code == 0
     state = world.state()
@@ -57,9 +57,9 @@ def test_protect_survives_a_comment(world: World) -> None:  # noqa: F811
     assert world.run("drop", "-f").code == 0
 
 
-def test_aside_and_unfinished(world: World) -> None:  # noqa: F811
-    """Nothing complete would be lost, so nobody is asked."""
-    old = _killed(world, 3, "during")
+def test_aside_and_unfinished(world: World) -> None:
+    """No row would be lost, so nobody is asked."""
+    old = _killed(world, 3, "during", callback=LATE_SEED)
     assert [item.kind for item in world.status().leftovers] == ["unfinished", "aside"]
     for command in ("setup", "reset", "init", "create"):
         result = world.run(command, *(["-f"] if command == "reset" else []))
@@ -71,7 +71,7 @@ def test_aside_and_unfinished(world: World) -> None:  # noqa: F811
     _check(world, old)
 
 
-def test_aside_and_nothing_in_its_place(world: World) -> None:  # noqa: F811
+def test_aside_and_nothing_in_its_place(world: World) -> None:
     old = _killed(world, 3, "during")
     assert world.run("drop", "-f").code == 0
     missing = world.run("setup")
@@ -82,7 +82,7 @@ def test_aside_and_nothing_in_its_place(world: World) -> None:  # noqa: F811
     _check(world, old)
 
 
-def test_aside_and_a_complete_one(world: World) -> None:  # noqa: F811
+def test_aside_and_a_complete_one(world: World) -> None:
     """That would drop work: both are shown, and the name is asked for."""
     old = _killed(world, 4, "after")
     assert world.rows() == NEW_ROWS
@@ -102,14 +102,16 @@ def test_aside_and_a_complete_one(world: World) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_what_cannot_be_opened_is_not_put_back(world: World, late: bool) -> None:  # noqa: F811
+def test_what_cannot_be_opened_is_not_put_back(world: World, late: bool) -> None:
     """A DROP that was killed, by a server that leaves no trace of that in its catalogue."""
     old = _killed(world, 4, "after") if late else _killed(world, 3, "during")
     before, rows = world.state(), world.rows()
     files = world.cluster.data_dir / "base" / str(old.oid)
     files.rename(files.with_suffix(".gone"))
     result = world.run("recover", "-f")
-    assert (result.code, "is not put back, for it cannot be opened" in result.err) == (1, True), str(result)
+    assert (result.code, "cannot be restored: it does not accept connections" in result.err) == (1, True), (
+        str(result)
+    )
     assert (world.state(), world.rows()) == (before, rows)
     world.announced()
     files.with_suffix(".gone").rename(files)
@@ -117,7 +119,7 @@ def test_what_cannot_be_opened_is_not_put_back(world: World, late: bool) -> None
     _check(world, old)
 
 
-def test_a_callback_that_overwrites_the_mark(world: World) -> None:  # noqa: F811
+def test_a_callback_that_overwrites_the_mark(world: World) -> None:
     """The half-made database looks complete then, but nobody is told to drop the old one for it."""
     comment = "db.session.execute(db.text('COMMENT ON DATABASE \"' + db.engine.url.database + '\" IS NULL'))"
     world.app(
@@ -132,9 +134,9 @@ def test_a_callback_that_overwrites_the_mark(world: World) -> None:  # noqa: F81
     _check(world, old)
 
 
-def test_one_put_there_while_a_leftover_is_removed(world: World) -> None:  # noqa: F811
+def test_one_put_there_while_a_leftover_is_removed(world: World) -> None:
     """A DROP by name would take whatever has the name when its turn comes."""
-    world.app()
+    world.app(callback=LATE_SEED)
     world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
     settled(world, "nobody at work", world.nobody_at_work)
     child = world.start("setup", fault={"step": 1, "moment": "sending 5", "cause": "pause"})
@@ -146,18 +148,19 @@ def test_one_put_there_while_a_leftover_is_removed(world: World) -> None:  # noq
     _check(world, other)
 
 
-def test_a_leftover_of_another_role(world: World) -> None:  # noqa: F811
+def test_a_leftover_of_another_role(world: World) -> None:
     world.app()
     name = marks.name_for_new(world.dbname, "0badcafe")
     world.sql("CREATE DATABASE {}", name)
     result = world.run("recover")
-    assert (result.code, 'only the role "postgres" may remove' in result.err) == (0, True), str(result)
+    assert (result.code, "it is left alone" in result.err) == (0, True), str(result)
+    assert name in world.names()
     world.sql("DROP DATABASE {}", name)
 
 
-def test_discard_instead(world: World) -> None:  # noqa: F811
+def test_discard_instead(world: World) -> None:
     _killed(world, 4, "after")
-    assert world.run("recover", "--discard").code == 1  # nobody answers
+    assert world.run("recover", "--discard").code == 1
     assert world.run("recover", "--discard", "-f").code == 0
     assert world.rows() == NEW_ROWS
     assert world.names() == {world.dbname}
@@ -165,7 +168,7 @@ def test_discard_instead(world: World) -> None:  # noqa: F811
     assert (nothing.code, "nothing to recover" in nothing.err) == (0, True)
 
 
-def test_two_asides_are_told_apart(world: World) -> None:  # noqa: F811
+def test_two_asides_are_told_apart(world: World) -> None:
     """The unfinished database names the command that set its predecessor aside."""
     _killed(world, 4, "after")
     between = world.state()
@@ -173,14 +176,14 @@ def test_two_asides_are_told_apart(world: World) -> None:  # noqa: F811
     assert result.code == -signal.SIGKILL
     settled(world, "nobody at work", world.nobody_at_work)
     assert len(world.names()) == 3
-    assert world.run("recover").code == 0
+    assert world.run("recover", "-f").code == 0
     assert world.state() == between
     assert world.rows() == NEW_ROWS
     assert world.run("recover", "--discard", "-f").code == 0
     assert world.names() == {world.dbname}
 
 
-def test_blocked(world: World) -> None:  # noqa: F811
+def test_blocked(world: World) -> None:
     old = _killed(world, 2, "after", "reset", "-f", "-fd")
     for command in (["reset", "-f"], ["setup"], ["create"], ["init"]):
         result = world.run(*command)
@@ -190,18 +193,18 @@ def test_blocked(world: World) -> None:  # noqa: F811
     _check(world, old)
 
 
-def test_unmade_without_a_mark(world: World) -> None:  # noqa: F811
-    """The command was killed between CREATE DATABASE and the mark."""
+def test_what_bears_no_mark_is_never_dropped(world: World) -> None:
+    """The command was killed between CREATE DATABASE and the mark; or the name is somebody's own."""
     _killed(world, 1, "statement 1")
-    assert [item.kind for item in world.status().leftovers] == ["unmade"]
-    result = world.run("create")
-    assert result.code == 0
-    assert "unfinished. Remove it: flask psql recover" in result.err
-    assert world.run("recover").code == 0
-    assert world.names() == {world.dbname}
+    (foreign,) = world.status().leftovers
+    assert foreign.kind == "foreign"
+    for command in (["create"], ["recover"], ["reset", "-f"], ["drop", "-f"], ["setup"]):
+        assert world.run(*command).code == 0
+        assert foreign.name in world.names()
+    assert world.mend() == [f'DROP DATABASE "{foreign.name}"']
 
 
-def test_an_old_database_without_its_mark_is_never_dropped(world: World) -> None:  # noqa: F811
+def test_an_old_database_without_its_mark_is_never_dropped(world: World) -> None:
     """Somebody has written another comment on it, or restored it: only its name is left of us."""
     _killed(world, 4, "after")
     (aside,) = world.names() - {world.dbname}
@@ -217,7 +220,7 @@ def test_an_old_database_without_its_mark_is_never_dropped(world: World) -> None
         assert aside in world.names()
 
 
-def test_one_put_back_by_hand(world: World) -> None:  # noqa: F811
+def test_one_put_back_by_hand(world: World) -> None:
     old = _killed(world, 4, "after")
     (aside,) = world.names() - {world.dbname}
     world.sql("DROP DATABASE {}", world.dbname)
@@ -228,7 +231,7 @@ def test_one_put_back_by_hand(world: World) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("kind", ["target", "aside"])
-def test_invalid(world: World, kind: str) -> None:  # noqa: F811
+def test_invalid(world: World, kind: str) -> None:
     """What an interrupted DROP leaves can only be dropped."""
     _killed(world, 4, "after")
     (aside,) = world.names() - {world.dbname}
@@ -249,7 +252,7 @@ def test_invalid(world: World, kind: str) -> None:  # noqa: F811
     assert world.names() == {world.dbname}
 
 
-def test_a_discard_that_fails(world: World) -> None:  # noqa: F811
+def test_a_discard_that_fails(world: World) -> None:
     """The reset has succeeded all the same."""
     world.app()
     world.old_database()
@@ -269,7 +272,7 @@ def test_a_discard_that_fails(world: World) -> None:  # noqa: F811
 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("killed_at", range(1, 10) if FULL else (1, 3, 5, 7))
-def test_recover_itself_is_killed(world: World, killed_at: int, late: bool) -> None:  # noqa: F811
+def test_recover_itself_is_killed(world: World, killed_at: int, late: bool) -> None:
     """It can be run again, from wherever it was."""
     old = _killed(world, 4, "after") if late else _killed(world, 3, "during")
     for step in (1, 2):
@@ -286,7 +289,7 @@ def test_recover_itself_is_killed(world: World, killed_at: int, late: bool) -> N
 
 
 @pytest.mark.parametrize("killed_at", range(1, 10) if FULL else (2, 3, 5, 8))
-def test_undoing_itself_is_killed(world: World, killed_at: int) -> None:  # noqa: F811
+def test_undoing_itself_is_killed(world: World, killed_at: int) -> None:
     world.app(callback="db.create_all()\n1 / 0")
     old = world.old_database()
     fault: dict[str, t.Any] = {"step": None, "moment": f"undo {killed_at}", "cause": "SIGKILL"}
@@ -299,20 +302,20 @@ def test_undoing_itself_is_killed(world: World, killed_at: int) -> None:  # noqa
     _check(world, old)
 
 
-def _check(world: World, old: State) -> None:  # noqa: F811
+def _check(world: World, old: State) -> None:
     assert world.state() == old
     assert world.rows() == OLD_ROWS
     assert world.names() == {world.dbname}
 
 
 @pytest.mark.parametrize("moment", ["sending 1", "sending 2"])
-def test_what_was_put_back_meanwhile_is_not_touched(world: World, moment: str) -> None:  # noqa: F811
+def test_what_was_put_back_meanwhile_is_not_touched(world: World, moment: str) -> None:
     """Nothing is closed or marked but the very database that the plan means."""
-    old = _killed(world, 3, "during")
+    old = _killed(world, 3, "during", callback=LATE_SEED)
     (aside,) = (item.name for item in world.status().leftovers if item.kind == "aside")
     child = world.start("recover", fault={"step": 1, "moment": moment, "cause": "pause"})
     settled(world, "that statement", lambda: child.reached)
-    world.sql("DROP DATABASE {}", world.dbname)
+    world.sql("DROP DATABASE {} WITH (FORCE)", world.dbname)
     world.sql("ALTER DATABASE {} RENAME TO {}", aside, world.dbname)
     world.sql("ALTER DATABASE {} ALLOW_CONNECTIONS true", world.dbname)
     world.sql("COMMENT ON DATABASE {} IS 'kept'", world.dbname)
@@ -323,34 +326,28 @@ def test_what_was_put_back_meanwhile_is_not_touched(world: World, moment: str) -
 
 
 @pytest.mark.parametrize("killed_at", [1, 2, 3])
-def test_two_asides_are_told_apart_after_a_killed_recover(world: World, killed_at: int) -> None:  # noqa: F811
+def test_two_asides_are_told_apart_after_a_killed_recover(world: World, killed_at: int) -> None:
     _killed(world, 4, "after")
     between = world.state()
     world.run("reset", "-f", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
     settled(world, "nobody at work", world.nobody_at_work)
-    world.run("recover", fault={"step": 1, "moment": f"statement {killed_at}", "cause": "SIGKILL"})
+    world.run("recover", "-f", fault={"step": 1, "moment": f"statement {killed_at}", "cause": "SIGKILL"})
     settled(world, "nobody at work", world.nobody_at_work)
-    result = world.run("recover")
+    result = world.run("recover", "-f")
     assert result.code == 0, str(result)
     assert world.state() == between
 
 
-def test_a_leftover_that_is_another_one_by_now(world: World) -> None:  # noqa: F811
+def test_a_leftover_that_is_another_one_by_now(world: World) -> None:
     """Its name and its mark are alike, but a living command may be at work on it."""
-    world.app()
+    world.app(callback=LATE_SEED)
     world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
     settled(world, "nobody at work", world.nobody_at_work)
     child = world.start("setup", fault={"step": 1, "moment": "before", "cause": "pause"})
     settled(world, "the first step", lambda: child.reached)
-    text = (
-        marks.Mark(marks.State.UNFINISHED, of=world.dbname, token="0a0b0c0d")
-        .under(None)
-        .replace("{", "{{")
-        .replace("}", "}}")
-    )
     world.sql("DROP DATABASE {}", world.dbname)
     world.sql("CREATE DATABASE {} OWNER app_dev", world.dbname)
-    world.sql(f"COMMENT ON DATABASE {{}} IS '{text}'", world.dbname)
+    world.mark(marks.State.UNFINISHED, token="0a0b0c0d")
     other = world.state()
     child.go_on()
     result = child.finish()
@@ -358,8 +355,8 @@ def test_a_leftover_that_is_another_one_by_now(world: World) -> None:  # noqa: F
     assert world.state() == other
 
 
-def test_discarding_the_only_complete_one(world: World) -> None:  # noqa: F811
-    old = _killed(world, 3, "during")
+def test_discarding_the_only_complete_one(world: World) -> None:
+    old = _killed(world, 3, "during", callback=LATE_SEED)
     result = world.run("recover", "--discard")
     assert result.code == 1
     assert f'Note: it is the only complete one: there will be no database "{world.dbname}"' in result.err
@@ -367,7 +364,7 @@ def test_discarding_the_only_complete_one(world: World) -> None:  # noqa: F811
     _check(world, old)
 
 
-def test_which_of_several_is_not_guessed(world: World) -> None:  # noqa: F811
+def test_which_of_several_is_not_guessed(world: World) -> None:
     """What the message says to do brings the chosen one back."""
     old = _killed(world, 4, "after")
     world.run("reset", "-f", fault={"step": 4, "moment": "after", "cause": "SIGKILL"})
@@ -381,7 +378,7 @@ def test_which_of_several_is_not_guessed(world: World) -> None:  # noqa: F811
     assert world.state() == old
 
 
-def test_undoing_setup_drops_only_what_it_made(world: World) -> None:  # noqa: F811
+def test_undoing_setup_drops_only_what_it_made(world: World) -> None:
     """A command that was suspended just then wakes up when another has done the same work."""
     world.app(callback="db.create_all()\n1 / 0")
     child = world.start("setup", fault={"step": None, "moment": "sending 1", "cause": "pause"})
@@ -395,27 +392,27 @@ def test_undoing_setup_drops_only_what_it_made(world: World) -> None:  # noqa: F
     assert world.rows() == OLD_ROWS
 
 
-def test_an_unfinished_one_that_is_in_use(world: World) -> None:  # noqa: F811
+def test_an_unfinished_one_that_is_in_use(world: World) -> None:
     """Somebody goes on with it, and does not know that the next setup would make it anew."""
-    world.app()
+    world.app(callback=LATE_SEED)
     world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
     settled(world, "nobody at work", world.nobody_at_work)
     before = world.state()
     with world.cluster.connect(world.dbname, application_name="flask run elsewhere"):
-        for command in (["setup", "--if-missing"], ["setup"], ["create"], ["reset", "-f"], ["recover"]):
+        for command in (["setup", "--if-missing"], ["setup"], ["create"], ["recover"]):
             result = world.run(*command)
             assert result.code == 1, str(result)
-            assert "is unfinished" in result.err
+            assert "was left incomplete by an interrupted command and has open sessions" in result.err
             assert '"flask run elsewhere"' in result.err
             assert world.state() == before
     assert world.run("setup", "--if-missing").code == 0
     assert world.rows() == NEW_ROWS
 
 
-@pytest.mark.parametrize("command", [["reset"], ["recover"], ["setup", "-o"], ["create", "-o"]])
-def test_an_unfinished_one_that_somebody_has_gone_on_with(world: World, command: list[str]) -> None:  # noqa: F811
+@pytest.mark.parametrize("command", [["reset"], ["setup", "-o"], ["create", "-o"]])
+def test_an_unfinished_one_that_somebody_has_gone_on_with(world: World, command: list[str]) -> None:
     """It may hold their work by now: whatever can ask does so, and says how to keep it."""
-    world.app()
+    world.app(callback=LATE_SEED)
     world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
     settled(world, "nobody at work", world.nobody_at_work)
     with world.cluster.connect(world.dbname) as session:
@@ -423,15 +420,15 @@ def test_an_unfinished_one_that_somebody_has_gone_on_with(world: World, command:
     refused = world.run(*command)
     assert (refused.code, "no confirmation received" in refused.err) == (1, True), str(refused)
     assert "work of days" in (world.rows() or [])
-    (keeping,) = (line for line in refused.err.splitlines() if line.startswith("To keep it"))
-    world.cluster.execute(keeping.partition(": ")[2])
+    assert "To keep it: flask psql recover" in refused.err
+    assert world.run("recover").code == 0
     assert "already exists" in world.run("create").err
     assert "work of days" in (world.rows() or [])
 
 
-def test_an_unfinished_one_that_a_pooler_keeps_a_session_on(world: World) -> None:  # noqa: F811
+def test_an_unfinished_one_that_a_pooler_keeps_a_session_on(world: World) -> None:
     """PgBouncer's own last words in session mode mean that nobody is there; any other words, somebody."""
-    world.app()
+    world.app(callback=LATE_SEED)
     world.run("setup", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
     settled(world, "nobody at work", world.nobody_at_work)
     uri = world.cluster.uri(world.dbname).render(hide_password=False)
@@ -447,8 +444,8 @@ def test_an_unfinished_one_that_a_pooler_keeps_a_session_on(world: World) -> Non
     assert world.rows() == NEW_ROWS
 
 
-def test_an_unfinished_one_that_is_in_use_before_it_is_swapped_back(world: World) -> None:  # noqa: F811
-    old = _killed(world, 3, "during")
+def test_an_unfinished_one_that_is_in_use_before_it_is_swapped_back(world: World) -> None:
+    old = _killed(world, 3, "during", callback=LATE_SEED)
     with world.cluster.connect(world.dbname, application_name="flask run elsewhere"):
         result = world.run("recover")
         assert (result.code, '"flask run elsewhere"' in result.err) == (1, True), str(result)

@@ -1,0 +1,80 @@
+"""What the steps of a plan work with, and what they leave for each other."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+import typing as t
+
+from ..postgres.admin import Connector, Session
+from ..reporting import Reporter
+from .changes import Action
+from .identity import Found
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class StepContext:
+    """The means of one plan, and what its steps have done.
+
+    :param initialize: fills the target by the app's own means; returns what it did.
+    :param release: closes the connections that the app itself has open.
+    :param make_extensions: creates extensions with more rights than the URI's role has, where the server
+        is an embedded one. Takes the database's name and the extensions' names.
+    :param session: the session that administers; None until the plan is built.
+    :param hold: a context in which signals wait: for a statement that must not be interrupted.
+    :param made: the OID of the database that this plan creates for a name; None as long as it is unknown.
+    :param protected: the databases that this plan has protected.
+    :param filled: whether the app has filled the database.
+    :param outcomes: what is reported once nothing can undo it.
+    :param remarks: what undoing has to report.
+    """
+
+    connector: Connector
+    initialize: t.Callable[[], str] | None = None
+    release: t.Callable[[], None] = lambda: None
+    make_extensions: t.Callable[[str, t.Sequence[str]], None] | None = None
+    sleep: t.Callable[[float], None] = time.sleep
+    session: Session | None = None
+    hold: t.Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    made: dict[str, int | None] = dataclasses.field(default_factory=dict)
+    protected: set[str] = dataclasses.field(default_factory=set)
+    filled: bool = False
+    outcomes: list[str] = dataclasses.field(default_factory=list)
+    remarks: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def admin(self) -> Session:
+        """The session that administers."""
+        assert self.session is not None, "the engine opens it before any step runs"
+        return self.session
+
+    @property
+    def reporter(self) -> Reporter:
+        return self.connector.reporter
+
+    @property
+    def token(self) -> str:
+        return self.connector.token
+
+    def send(self, *actions: Action) -> Found | None:
+        """Send what actions consist of. Steps have no other way to change anything on the server.
+
+        :returns: the database that the last of them has looked at.
+        """
+        found = None
+        for action in actions:
+            found = action.send(self.admin)
+        return found
+
+    def made_here(self, name: str, found: Found | None) -> bool:
+        """Tell whether the database that has a name is the one that this plan has created for it.
+
+        Its OID tells, not its mark, because an app that fills a database may comment on it too.
+        """
+        return found is not None and found.oid == self.made.get(name)
+
+    def close(self) -> None:
+        """End the session that administers."""
+        if self.session is not None:
+            self.session.close()

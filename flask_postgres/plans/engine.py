@@ -1,0 +1,203 @@
+"""The engine: look, check, confirm, take the lock, look and check again, run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import time
+import typing as t
+
+from ..errors import CannotConnect, FlaskPostgresError, LostRace
+from ..postgres import contents
+from ..postgres import facts as reading
+from ..postgres.admin import Connector, Session
+from ..postgres.capabilities import Capabilities, from_answers
+from ..postgres.facts import Database, Facts
+from ..uri import PostgresUri
+from . import lock, preflight
+from .context import StepContext
+from .execution import Job, execute
+from .plan import Plan, Request
+from .planners import build
+from .signals import Guard
+
+
+class Task(t.NamedTuple):
+    """What is wanted of one database, and the means to do it."""
+
+    request: Request
+    context: StepContext
+
+
+class Planned(t.NamedTuple):
+    """A plan with the facts it was built from."""
+
+    plan: Plan
+    facts: Facts
+    uri: PostgresUri
+
+
+LINGERING = 0.3
+"""Seconds for which a session that has been closed may still be seen."""
+
+Stake = tuple[t.Any, ...]
+"""A database that will be gone: its server, its name, and its OID, which is unique on that server only."""
+
+Confirm = t.Callable[[t.Sequence[Planned]], None]
+"""Asks the user about everything that will be destroyed; raises NotConfirmed."""
+
+
+def run(
+    tasks: t.Sequence[Task],
+    *,
+    confirm: Confirm | None = None,
+    timeout: float = lock.PATIENCE,
+    program: bool = True,
+) -> bool:
+    """Do what is wanted, over all databases or none.
+
+    :param confirm: None when the user has said yes beforehand.
+    :param timeout: seconds to wait for other commands on the same database.
+    :param program: whether the process is ours, so that signals are handled.
+    :returns: whether there was anything to do.
+    :raises FlaskPostgresError: why it was not done; the message says so where something has changed.
+    """
+    for task in tasks:
+        task.context.release()
+    asked = [task for task in tasks if task.request.may_destroy]
+    agreed = _agree(asked, confirm, timeout) if confirm and asked else None
+    with contextlib.ExitStack() as stack:
+        jobs: list[Job] = []
+        planned: list[Planned] = []
+        for task in sorted(tasks, key=_order):
+            held = [job.context.admin for job in jobs]
+            admin, one = lock.acquire(
+                task.context.connector, functools.partial(_plan, task), held=held, timeout=timeout
+            )
+            task.context.session = admin
+            stack.callback(task.context.close)
+            planned.append(one)
+            jobs.append(Job(one.plan, task.context))
+        _check(planned)
+        if agreed is not None and _at_stake(planned) - agreed:
+            message = "the databases have changed since you were asked; nothing was changed."
+            raise LostRace(message, remedy="Run the command again.")
+        for job in jobs:
+            if not (agreed and job.plan.at_stake):  # the question has shown them
+                _tell(job)
+            if job.plan.outcome is not None:
+                job.context.reporter.outcome(job.plan.outcome)
+        execute(jobs, guard=Guard(program=program))
+    return any(plan.steps for plan, _, _ in planned)
+
+
+def preview(task: Task) -> Planned:
+    """Build the plan from the facts as they are now, and change nothing; where the server cannot be asked
+    at all, from assumptions, which ``facts.assumed`` states.
+    """
+    task.context.release()
+    try:
+        with task.context.connector.admin() as admin:
+            facts = facts_of(task, admin)
+    except FlaskPostgresError as error:
+        facts = Facts(assumed=f"the server could not be asked ({error.message.rstrip('.')})")
+    return _planned(task, facts)
+
+
+def facts_of(task: Task, session: Session) -> Facts:
+    """Read what a plan for this work needs to know."""
+    clauses = task.request.clauses
+    template, owner, tablespace = (clauses.get(key) for key in ("database_template", "owner", "tablespace"))
+    facts = reading.read(
+        session,
+        task.request.dbname,
+        template=None if template is None else str(template),
+        roles=() if owner is None else (str(owner),),
+        tablespaces=() if tablespace is None else (str(tablespace),),
+        extensions=task.request.extensions,
+    )
+    target = facts.target
+    if target is not None and target.abandoned:
+        rows = _holds_rows(target, task.context.connector)
+        facts = dataclasses.replace(facts, target=dataclasses.replace(target, holds_rows=rows))
+    if target is not None and facts.citus and task.request.may_destroy:
+        facts = dataclasses.replace(facts, can=_with_citus(facts, target, task.context.connector))
+    return facts
+
+
+def _agree(tasks: t.Sequence[Task], confirm: Confirm, timeout: float) -> set[Stake]:
+    """Look, check and ask. The lock is held for looking alone: the user may take an hour to answer."""
+    planned = []
+    for task in sorted(tasks, key=_order):
+        admin, one = lock.acquire(task.context.connector, functools.partial(_plan, task), timeout=timeout)
+        admin.close()
+        planned.append(one)
+    _check(planned)
+    if any(plan.at_stake for plan, _, _ in planned):
+        confirm(planned)
+    return _at_stake(planned)
+
+
+def _at_stake(planned: t.Sequence[Planned]) -> set[Stake]:
+    return {(uri.hosts, item.name, item.oid) for plan, _, uri in planned for item in plan.doomed}
+
+
+def _check(planned: t.Sequence[Planned]) -> None:
+    preflight.raise_all(fault for plan, facts, _ in planned for fault in plan.faults(facts))
+
+
+def _plan(task: Task, admin: Session) -> Planned:
+    planned = _planned(task, facts_of(task, admin))
+    target, plan = planned.facts.target, planned.plan
+    lost = plan.destroys if plan.ends_no_sessions else None
+    if target is not None and target.abandoned:
+        lost = target
+    if lost is not None and lost.sessions:
+        # A session closed a moment ago, perhaps the app's own, takes the server a moment to end.
+        time.sleep(LINGERING)
+        planned = _planned(task, facts_of(task, admin))
+    return planned
+
+
+def _planned(task: Task, facts: Facts) -> Planned:
+    plan = build(task.request, facts, token=task.context.token)
+    return Planned(plan, facts, task.context.connector.uri)
+
+
+def _tell(job: Job) -> None:
+    for note in job.plan.notes:
+        job.context.reporter.note(note.text, *note.remedies)
+
+
+def _order(task: Task) -> tuple[str, ...]:
+    """Return the order in which locks are taken: the same for all commands, so that there is no deadlock."""
+    uri = task.context.connector.uri
+    return (*(f"{host}:{port}" for host, port in uri.hosts), uri.dbname)
+
+
+def _holds_rows(target: Database, connector: Connector) -> bool:
+    """Tell whether somebody may have put rows into an unfinished database; when in doubt, yes."""
+    if target.closed_empty:
+        return False
+    if not target.allow_connections or target.invalid:
+        return True
+    try:
+        with connector.target() as session:
+            return contents.holds_rows(session)
+    except CannotConnect:
+        return True
+
+
+def _with_citus(facts: Facts, target: Database, connector: Connector) -> Capabilities:
+    """Return the capabilities for a target on a server that has Citus: its own catalogue knows the nodes."""
+    nodes: int | None = None
+    if target.allow_connections and not target.invalid:
+        with connector.target() as session:
+            nodes = 0
+            if session.value("SELECT to_regclass('pg_catalog.pg_dist_node')") is not None:
+                nodes = int(session.value(_NODES))
+    return from_answers(facts.version_text, facts.can.version, citus_nodes=nodes)
+
+
+_NODES = "SELECT count(*) FROM pg_catalog.pg_dist_node WHERE groupid <> 0"

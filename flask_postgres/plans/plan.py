@@ -1,0 +1,108 @@
+"""Requests and plans as values."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import FlaskPostgresError
+from ..postgres.ddl import Clauses
+from ..postgres.facts import Database, Facts
+from ..remedies import Remedy
+from . import preflight
+from .steps import DropDatabase, Step, Swap
+
+CommandName = t.Literal[
+    "create", "init", "drop", "setup", "reset", "protect", "unprotect", "recover", "discard"
+]
+
+
+class Note(t.NamedTuple):
+    """What the user should know, and what can be done about it."""
+
+    text: str
+    remedies: tuple[Remedy, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user wants done to one database.
+
+    :param clauses: the clauses of CREATE DATABASE, by their settings' names.
+    :param among_others: whether the command is about other databases as well: all of them or none.
+    :param how: what initializing will run, in words.
+    """
+
+    command: CommandName
+    dbname: str
+    clauses: Clauses = dataclasses.field(default_factory=dict)
+    extensions: tuple[str, ...] = ()
+    overwrite: bool = False
+    force_disconnect: bool = False
+    if_missing: bool = False
+    protect: bool = False
+    among_others: bool = False
+    how: str = "the app's own means"
+
+    @property
+    def may_destroy(self) -> bool:
+        """Whether the command may need a confirmation."""
+        return self.overwrite or self.command in ("drop", "reset", "unprotect", "recover", "discard")
+
+    @property
+    def initializes(self) -> bool:
+        return self.command in ("init", "setup", "reset")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be done, as data.
+
+    :param outcome: what is said of the state that was found, before the steps.
+    :param destroys: the database that will be gone afterwards; it needs a confirmation.
+    :param unprotects: the database that nothing will protect afterwards; likewise.
+    :param unfinished: the database that an interrupted command has left unfinished, and that will be gone;
+        likewise, because somebody may have put rows into it.
+    :param restores: the former database that will have the name again; it needs a confirmation where it
+        belongs to another role than the database that has the name now.
+    :param notes: what the user should know before confirming.
+    """
+
+    request: Request
+    steps: tuple[Step, ...] = ()
+    outcome: str | None = None
+    destroys: Database | None = None
+    unprotects: Database | None = None
+    unfinished: Database | None = None
+    restores: Database | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def ends_no_sessions(self) -> bool:
+        """Whether the sessions on what is destroyed must be closed by those who opened them."""
+        return not self.request.force_disconnect and self.request.command not in ("recover", "discard")
+
+    @property
+    def replaces(self) -> str | None:
+        """The name of the database that is set aside, and put back if anything fails."""
+        return next((step.old.name for step in self.steps if isinstance(step, Swap)), None)
+
+    @property
+    def at_stake(self) -> Database | None:
+        """The database whose name the user has to type."""
+        return self.destroys or self.unprotects or self.unfinished or self.restores
+
+    @property
+    def doomed(self) -> tuple[Database, ...]:
+        """Every database that only a confirmation may take away, or take the protection from."""
+        dropped = (step.database for step in self.steps if isinstance(step, DropDatabase))
+        return (*filter(None, (self.at_stake,)), *dropped)
+
+    def faults(self, facts: Facts) -> t.Iterator[FlaskPostgresError]:
+        """Yield every reason why the plan must not begin."""
+        if self.steps:
+            yield from preflight.server(facts)
+        for step in self.steps:
+            yield from step.faults(facts)
+        if self.destroys is not None and self.ends_no_sessions:
+            yield from preflight.open_sessions(self.destroys)

@@ -1,0 +1,38 @@
+"""All that the tool can do to a database: pure functions from a request and facts to a plan."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...postgres.facts import Facts
+from ..plan import CommandName, Plan, Request
+from .creating import plan_create, plan_init
+from .dropping import plan_drop, plan_reset
+from .protecting import plan_protect, plan_unprotect
+from .recovering import plan_discard, plan_recover
+from .situation import Situation
+
+PLANNERS: dict[CommandName, t.Callable[[Situation], Plan]] = {
+    "create": plan_create,
+    "init": plan_init,
+    "drop": plan_drop,
+    "setup": plan_create,
+    "reset": plan_reset,
+    "protect": plan_protect,
+    "unprotect": plan_unprotect,
+    "recover": plan_recover,
+    "discard": plan_discard,
+}
+"""Each command's planner; ``discard`` is ``recover --discard``."""
+
+
+def build(request: Request, facts: Facts, *, token: str) -> Plan:
+    """Build the plan of a command.
+
+    :param token: names the command in the marks that it leaves.
+    :raises Refused: if an earlier command was interrupted and only ``recover`` can decide what to keep,
+        or another command is at work on the database.
+    :raises DatabaseMissing: if there is nothing to initialize, protect or unprotect.
+    :raises DatabaseInUse: if an unfinished database holds rows.
+    """
+    return PLANNERS[request.command](Situation(request, facts, token))

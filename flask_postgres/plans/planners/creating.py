@@ -1,0 +1,99 @@
+"""Plans for ``create``, ``setup`` and ``init``."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...errors import DatabaseMissing, Refused
+from ...postgres import marks
+from ...remedies import Command
+from ..plan import Plan
+from ..steps import (
+    CreateDatabase,
+    Initialize,
+    InstallExtensions,
+    MakeUnfinished,
+    Protect,
+    Publish,
+    Step,
+)
+from .replacing import finish, replace
+from .situation import (
+    Situation,
+    invalid,
+    leftover_notes,
+    refuse_interrupted,
+    refuse_rows,
+    removing_leftovers,
+)
+
+
+def plan_create(case: Situation) -> Plan:
+    """Plan ``create`` and ``setup``: they differ only in what fills the database."""
+    request, target = case.request, case.present
+    refuse_interrupted(case)
+    if target is None:
+        return create_anew(case, agreed=request.overwrite)
+    if request.overwrite:
+        return replace(case, target)
+    if target.invalid:
+        raise invalid(target)
+    exists, notes = f'database "{case.name}" already exists', leftover_notes(case)
+    if request.command == "create" or request.if_missing:
+        return Plan(request=request, outcome=exists, notes=notes)
+    fill = Initialize(name=case.name, how=request.how, transient=False, said=True)
+    return Plan(request=request, steps=(fill,), outcome=exists, notes=notes)
+
+
+def plan_init(case: Situation) -> Plan:
+    """Plan ``init``: the database must exist and be complete."""
+    target = case.facts.target
+    refuse_interrupted(case)
+    if target is None:
+        raise DatabaseMissing(
+            f'database "{case.name}" does not exist.', remedy=Command("Create and fill it", "setup")
+        )
+    if target.abandoned:
+        message = f'database "{case.name}" was left incomplete by an interrupted command.'
+        remedies = (Command("To keep or remove it", "recover"), Command("to create it anew", "setup"))
+        raise Refused(message, remedy=remedies)
+    if target.invalid:
+        raise invalid(target)
+    fill = Initialize(name=case.name, how=case.request.how, transient=False, said=True)
+    return Plan(request=case.request, steps=(fill,), notes=leftover_notes(case))
+
+
+def create_anew(case: Situation, *, agreed: bool) -> Plan:
+    """Plan a database where there is none, or only an unfinished one.
+
+    :param agreed: whether the command asks before it drops an unfinished database that holds rows.
+    :raises DatabaseInUse: if it does not, and there is one.
+    """
+    if not agreed:
+        refuse_rows(case)
+    unfinished = case.facts.target if agreed else None
+    steps = (*removing_leftovers(case, agreed=agreed), *_creation(case))
+    return Plan(request=case.request, steps=steps, unfinished=unfinished)
+
+
+def _creation(case: Situation) -> t.Iterator[Step]:
+    """Yield the steps that create a database where there is none."""
+    request, name = case.request, case.name
+    simple = not (request.initializes or request.extensions or request.protect or request.among_others)
+    if simple or not (case.facts.can.swap and case.facts.can.force):
+        yield CreateDatabase(name=name, clauses=request.clauses)
+        if request.extensions:
+            yield InstallExtensions(name=name, extensions=request.extensions)
+        if request.initializes:
+            yield Initialize(name=name, how=request.how, said=True)
+        if request.protect:
+            yield Protect(name=name, by=case.by)
+        return
+    temporary = marks.name_for_new(name, case.token)
+    yield MakeUnfinished(name=temporary, of=name, by=case.by, clauses=request.clauses)
+    if request.extensions:
+        yield InstallExtensions(name=temporary, extensions=request.extensions)
+    yield Publish(name=temporary, to=name, by=case.by)
+    if request.initializes:
+        yield Initialize(name=name, how=request.how)
+    yield finish(case)

@@ -1,0 +1,156 @@
+"""Plans for ``reset`` and ``--overwrite``: a new database in the place of an old one."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...postgres import marks
+from ...postgres.facts import Database, Facts, Parameter
+from ..plan import Note, Plan
+from ..steps import (
+    REPLACE,
+    CloseToOthers,
+    CreateDatabase,
+    Discard,
+    DropDatabase,
+    Finish,
+    Initialize,
+    InstallExtensions,
+    MakeUnfinished,
+    Protect,
+    Rehearse,
+    Step,
+    Swap,
+)
+from .situation import Situation, leftover_notes, removing_leftovers
+
+
+def replace(case: Situation, old: Database) -> Plan:
+    """Plan to put a new database in the place of the old one, all or nothing where the server can."""
+    request, facts = case.request, case.facts
+    if not facts.can.swap or old.invalid:
+        return _drop_first(case, old)
+    parameters, lost = _carried(old, facts)
+    clauses: dict[str, t.Any] = {**_inherited(old, facts), **request.clauses}
+    new, aside = marks.name_for_new(case.name, case.token), marks.name_for_old(case.name, case.token)
+    steps: list[Step] = [
+        *removing_leftovers(case, agreed=request.force_disconnect),
+        MakeUnfinished(name=new, of=case.name, by=case.by, clauses=clauses, like=old, parameters=parameters),
+    ]
+    if request.extensions:
+        steps.append(InstallExtensions(name=new, extensions=request.extensions))
+    if request.force_disconnect or any(session.citus for session in old.sessions):
+        steps.append(CloseToOthers(database=old, by=case.by))
+    steps.append(Swap(old=old, new=new, aside=aside, by=case.by))
+    if request.initializes:
+        steps.append(Initialize(name=case.name, how=request.how))
+    steps.append(finish(case, former=old, aside=aside))
+    which = f'the old database "{case.name}"' if request.among_others else "the old database"
+    steps.append(Discard(name=aside, of=case.name, outcome=f"{which} was deleted"))
+    return Plan(
+        request=request,
+        steps=tuple(steps),
+        destroys=old,
+        notes=(*lost, *_other_template(case, old), *leftover_notes(case, redone=True)),
+    )
+
+
+def finish(case: Situation, *, former: Database | None = None, aside: str | None = None) -> Finish:
+    """Return the step that makes a new database count as complete."""
+    request = case.request
+    limit = request.clauses.get("connection_limit", former.connection_limit if former else None)
+    outcomes = [f'database "{case.name}" was created']
+    if request.initializes:
+        outcomes.append(f'database "{case.name}" was initialized')
+    return Finish(
+        name=case.name,
+        by=case.by,
+        former=former,
+        aside=aside,
+        connection_limit=int(limit) if limit is not None and int(limit) != -1 else None,
+        protect=request.protect,
+        outcomes=tuple(outcomes),
+    )
+
+
+def by_force(case: Situation, database: Database) -> bool:
+    """Tell whether a DROP has to end sessions: those that Citus keeps are ended without asking."""
+    wanted = case.request.force_disconnect or any(session.citus for session in database.sessions)
+    return wanted and case.facts.can.force
+
+
+def _drop_first(case: Situation, old: Database) -> Plan:
+    request, facts = case.request, case.facts
+    reason = facts.can.reason or f'"{old.name}" is what an interrupted DROP has left'
+    parameters, lost = _carried(old, facts)
+    clauses: dict[str, t.Any] = {**_inherited(old, facts), **request.clauses}
+    if old.connection_limit >= 0:
+        clauses.setdefault("connection_limit", old.connection_limit)
+    rehearsal = marks.name_for_new(case.name, case.token)
+    steps: list[Step] = [
+        Rehearse(name=rehearsal, of=case.name, clauses=clauses, like=old, parameters=parameters),
+        DropDatabase(database=old, force=by_force(case, old), phase=REPLACE),
+        CreateDatabase(name=case.name, clauses=clauses, like=old, parameters=parameters, phase=REPLACE),
+    ]
+    if request.extensions:
+        steps.append(InstallExtensions(name=case.name, extensions=request.extensions, phase=REPLACE))
+    if request.initializes:
+        steps.append(Initialize(name=case.name, how=request.how, said=True))
+    if request.protect:
+        steps.append(Protect(name=case.name, by=case.by, comment=old.comment))
+    note = Note(f"this cannot be undone here: the database is dropped first, because {reason}")
+    notes = (note, *lost, *_other_template(case, old), *leftover_notes(case))
+    return Plan(request=request, steps=tuple(steps), destroys=old, notes=notes)
+
+
+def _inherited(old: Database, facts: Facts) -> dict[str, str]:
+    clauses = {}
+    if old.owner and old.owner != facts.role.name:
+        clauses["owner"] = old.owner
+    if old.tablespace != "pg_default":
+        clauses["tablespace"] = old.tablespace
+    return clauses
+
+
+def _carried(old: Database, facts: Facts) -> tuple[tuple[Parameter, ...], tuple[Note, ...]]:
+    """Part the old database's parameters into those that we may set, and notes on the others."""
+    carried, lost = [], []
+    for item in old.parameters:
+        others = item.role is not None and item.role != facts.role.name
+        if facts.role.superuser or not (others or item.name.lower() in facts.superuser_only):
+            carried.append(item)
+            continue
+        whose = f' of the role "{item.role}"' if item.role else ""
+        lost.append(
+            f"the setting {item.name}{whose} in this database will be lost: only a superuser may set it"
+        )
+    if old.labels:
+        lost.append(f"security labels of this database will be lost: {old.labels}")
+    if not old.allow_connections:
+        lost.append("the new database will be open to connections, which this one is not")
+    return tuple(carried), tuple(map(Note, lost))
+
+
+def _other_template(case: Situation, old: Database) -> t.Iterator[Note]:
+    """Say where the new database will be another one, because its template is and no setting says more."""
+    template, given, carried = case.facts.template, case.request.clauses, old.tablespace
+    if template is None:
+        return
+    compared = (
+        ("encoding", "encoding", old.encoding, template.encoding),
+        ("collation", "lc_collate", old.collate, template.collate),
+        ("character classification", "lc_ctype", old.ctype, template.ctype),
+        ("locale", "locale_provider", _locale(old), _locale(template)),
+        # Another than pg_default is carried over; whether a role may name that one, nobody tells.
+        ("tablespace", "tablespace", carried, carried if carried != "pg_default" else template.tablespace),
+    )
+    localized = not {"locale", "icu_locale"}.isdisjoint(given)
+    for what, setting, before, after in compared:
+        of_locale = setting not in ("encoding", "tablespace")
+        if before != after and setting not in given and not (of_locale and localized):
+            yield Note(f"the {what} will be {after} and no longer {before} (setting: {setting})")
+
+
+def _locale(database: Database) -> str:
+    """Return who knows the locale, and by what name if that is not libc."""
+    return f"{database.provider} {database.locale}" if database.locale else database.provider

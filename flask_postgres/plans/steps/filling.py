@@ -1,0 +1,97 @@
+"""Steps that fill a database."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing as t
+
+from ...errors import CannotConnect
+from ...postgres import ddl
+from ...postgres.facts import Facts
+from .. import preflight
+from ..changes import Action, Plain
+from ..context import StepContext
+from .base import FILL, Faults, Step
+
+STANDBY_ATTEMPTS = 40
+STANDBY_PAUSE = 0.25
+"""Seconds between two attempts."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InstallExtensions(Step):
+    """Create the extensions that settings name, before anything else is in the database."""
+
+    name: str
+    extensions: tuple[str, ...]
+    undoable: t.ClassVar[bool] = False
+
+    def describe(self) -> str:
+        return f'create the extensions {", ".join(self.extensions)} in "{self.name}"'
+
+    def actions(self) -> tuple[Action, ...]:
+        statements = (ddl.CreateExtension(name) for name in self.extensions)
+        return tuple(Plain(f"run {ddl.sql_text(statement)}", (statement,)) for statement in statements)
+
+    def faults(self, facts: Facts) -> Faults:
+        yield from preflight.extensions(facts)
+
+    def run(self, context: StepContext) -> None:
+        if context.make_extensions is not None:
+            context.make_extensions(self.name, self.extensions)
+            return
+        with context.connector.open(self.name) as session:
+            for action in self.actions():
+                action.send(session)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Initialize(Step):
+    """Have the app fill the database, under its real name.
+
+    :param how: what will run, in words.
+    :param transient: whether the plan undoes everything when this fails.
+    :param said: whether that it was done is an outcome of its own.
+    """
+
+    name: str
+    how: str
+    transient: bool = True
+    said: bool = False
+    phase: int = FILL
+    undoable: t.ClassVar[bool] = False
+
+    def describe(self) -> str:
+        return f'initialize "{self.name}": {self.how}'
+
+    def run(self, context: StepContext) -> None:
+        assert context.initialize is not None, "the plan was built to initialize"
+        if context.admin.pooled or len(context.connector.uri.hosts) > 1:
+            _reach(context)
+        try:
+            with context.reporter.progress(f'initializing database "{self.name}"'):
+                did = context.initialize()
+        finally:
+            context.release()
+        context.filled = True
+        context.reporter.detail(did)
+        if self.said:
+            context.outcomes.append(f'database "{self.name}" was initialized')
+
+    def remains(self, *, done: bool) -> str | None:  # noqa: ARG002
+        return None if self.transient else f'What it had committed to "{self.name}" stays.'
+
+
+def _reach(context: StepContext) -> None:
+    """Make sure that the URI leads to the target, before the app fills what it leads to.
+
+    libpq asks several hosts in turn, and gives up at a standby that does not have the new database yet.
+    A pooler may give an existing database the name of the new one.
+
+    :raises Refused: if that is so.
+    """
+    for _ in range(STANDBY_ATTEMPTS if len(context.connector.uri.hosts) > 1 else 1):
+        with contextlib.suppress(CannotConnect), context.connector.target():
+            return
+        context.sleep(STANDBY_PAUSE)

@@ -1,0 +1,27 @@
+"""What a database holds."""
+
+from __future__ import annotations
+
+from .admin import Session
+
+
+def holds_rows(session: Session) -> bool:
+    """Tell whether a table in the session's database may hold a row; Alembic's version table aside.
+
+    The sizes of files tell, so no table has to be read: one without a single page holds no row, and one whose
+    rows were all deleted counts as holding some. Large objects count as rows.
+    """
+    return bool(session.value(_HOLDS_ROWS))
+
+
+_HOLDS_ROWS = """
+SELECT EXISTS (
+  SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'm') AND c.relname <> 'alembic_version'
+    AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    AND pg_catalog.pg_relation_size(c.oid) > 0
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+      WHERE d.classid = CAST('pg_catalog.pg_class' AS pg_catalog.regclass)
+        AND d.objid = c.oid AND d.deptype = 'e')
+) OR EXISTS (SELECT 1 FROM pg_catalog.pg_largeobject_metadata)
+"""
