@@ -27,7 +27,9 @@ APP_APPLICATION = "flask-postgres-app"
 KEEP_ALIVE = 60
 """Seconds of silence after which a sign of life is sent."""
 
-_NO_TIMEOUTS = text(
+_EMPTY_SEARCH_PATH = "SELECT pg_catalog.set_config('search_path', '', true)"
+
+_NO_TIMEOUTS = (
     "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_database(), "
     "(SELECT count(set_config(s.name, '0', false)) "
     "FROM pg_catalog.pg_settings s WHERE pg_catalog.pg_backend_pid() = :pid AND s.name IN ('lock_timeout', "
@@ -41,18 +43,22 @@ class Session:
     """One connection to one database, in autocommit mode.
 
     :param pooled: whether a pooler stands in between: it announces other process ids than the server's.
+    :param guarded: whether the search path has to be emptied for each query, because a pooler has refused to
+        do so from the start, and a setting of the session would be left to other clients.
     """
 
-    def __init__(self, connection: Connection, dbname: str, *, pooled: bool = False) -> None:
+    def __init__(
+        self, connection: Connection, dbname: str, *, pooled: bool = False, guarded: bool = False
+    ) -> None:
         self.dbname = dbname
         self.pooled = pooled
         self._connection = connection
+        self._guarded = guarded
 
     def lift_timeouts(self) -> None:
         """Set every timeout to 0, behind a pooler that leaves this session its process."""
-        with _translated("lift the timeouts"):
-            pid = self._connection.execute(_NO_TIMEOUTS, {"pid": 0}).scalar_one()
-            self._connection.execute(_NO_TIMEOUTS, {"pid": pid})
+        pid = self.value(_NO_TIMEOUTS, doing="lift the timeouts", pid=0)
+        self.rows(_NO_TIMEOUTS, doing="lift the timeouts", pid=pid)
 
     def run(self, *statements: ExecutableDDLElement, doing: str) -> None:
         """Run statements, each on its own.
@@ -65,7 +71,10 @@ class Session:
 
     def rows(self, query: str, /, *, doing: str = "read the catalogue", **values: t.Any) -> t.Sequence[t.Any]:
         """Run one query and return its rows."""
-        with _translated(doing):
+        if not self._guarded:
+            with _translated(doing):
+                return self._connection.execute(text(query), values).all()
+        with self.transaction(doing=doing), _translated(doing):
             return self._connection.execute(text(query), values).all()
 
     def value(self, query: str, /, *, doing: str = "read the catalogue", **values: t.Any) -> t.Any:
@@ -79,15 +88,20 @@ class Session:
 
         Each query sees what others have committed until then, whatever is the default of the role.
         """
-        with _translated(doing):
-            self._connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
+        guarded, self._guarded = self._guarded, False
         try:
+            with _translated(doing):
+                self._connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
+                if guarded:
+                    self._connection.exec_driver_sql(_EMPTY_SEARCH_PATH)
             yield
         except BaseException:
             # The session may be gone, and with it the transaction.
             with contextlib.suppress(DBAPIError, InvalidRequestError):
                 self._connection.exec_driver_sql("ROLLBACK")
             raise
+        finally:
+            self._guarded = guarded
         with _translated(doing):
             self._connection.exec_driver_sql("COMMIT")
 
@@ -183,12 +197,22 @@ class Connector:
         """
         return self.open(self.uri.dbname)
 
-    def open(self, dbname: str) -> Session:
+    def open(self, dbname: str, *, own_search_path: bool = True) -> Session:
         """Open a session to any database of the server, as the URI's user.
 
+        :param own_search_path: whether the search path is empty from the start, so that no function and no
+            operator that somebody else has made is ever called (CVE-2018-1058).
         :raises CannotConnect: with the reason, as far as it can be found out.
         :raises Refused: if a pooler leads to a database of another name.
         """
+        try:
+            return self._open(dbname, emptied=own_search_path, guarded=False)
+        except errors.CannotConnect as error:
+            if not own_search_path or "startup parameter" not in error.message:
+                raise
+        return self._open(dbname, emptied=False, guarded=True)  # a pooler that takes no options
+
+    def _open(self, dbname: str, *, emptied: bool, guarded: bool) -> Session:
         wanted = self.uri.with_dbname(dbname)
         uri, dropped = administrative(wanted)
         if dropped:
@@ -199,7 +223,7 @@ class Connector:
             uri.url,
             poolclass=_OwnPool,
             isolation_level="AUTOCOMMIT",
-            connect_args=self._connect_args(uri),
+            connect_args=self._connect_args(uri, emptied=emptied),
             hide_parameters=True,
             use_native_hstore=False,
         )
@@ -207,7 +231,7 @@ class Connector:
         try:
             connection = engine.connect()
             announced = _announced_pid(connection)
-            pid, reached, _ = connection.execute(_NO_TIMEOUTS, {"pid": announced or 0}).one()
+            pid, reached = _greet(connection, announced or 0, guarded=guarded)
         except (OperationalError, InterfaceError) as error:
             raise self._explained(wanted, error) from error
         except DBAPIError as error:
@@ -222,7 +246,8 @@ class Connector:
         except (ArgumentError, TypeError, ValueError) as error:
             message = f"the URI and connect_args cannot be used with {uri.driver}: {error}."
             raise errors.CannotConnect(message) from error
-        session = Session(connection, dbname, pooled=announced is not None and announced != pid)
+        pooled = announced is not None and announced != pid
+        session = Session(connection, dbname, pooled=pooled, guarded=guarded)
         if reached != dbname:
             session.close()
             raise _alias(dbname, reached)
@@ -240,7 +265,7 @@ class Connector:
                 )
             raise
 
-    def _connect_args(self, uri: PostgresUri) -> dict[str, t.Any]:
+    def _connect_args(self, uri: PostgresUri, *, emptied: bool) -> dict[str, t.Any]:
         # A gateway forgets a connection that is silent, as ours is while the app fills the database.
         alive = {} if "keepalives_idle" in uri.query else {"keepalives_idle": KEEP_ALIVE}
         ours = {
@@ -252,6 +277,9 @@ class Connector:
         if uri.driver == "psycopg":
             # Prepared statements do not survive a pooler that changes the backend in between.
             ours["prepare_threshold"] = None
+        if emptied:
+            options = self.connect_args.get("options") or uri.query.get("options") or ""
+            ours["options"] = f"{options if isinstance(options, str) else ' '.join(options)} -csearch_path="
         return {**alive, **self.connect_args, **ours}
 
     def _explained(self, uri: PostgresUri, error: DBAPIError) -> errors.FlaskPostgresError:
@@ -285,6 +313,17 @@ def _initialize(connection: Connection) -> None:
     info = connection.connection.driver_connection.info  # type: ignore[union-attr]
     if info.parameter_status("standard_conforming_strings") == "off":
         connection.exec_driver_sql("SET standard_conforming_strings TO on")
+
+
+def _greet(connection: Connection, announced: int, *, guarded: bool) -> tuple[int, str]:
+    """Return the id of the server process, and the database that was reached; lift the timeouts."""
+    if guarded:
+        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql(_EMPTY_SEARCH_PATH)
+    pid, reached, _ = connection.execute(text(_NO_TIMEOUTS), {"pid": announced}).one()
+    if guarded:
+        connection.exec_driver_sql("COMMIT")
+    return int(pid), str(reached)
 
 
 def _announced_pid(connection: Connection) -> int | None:

@@ -41,7 +41,8 @@ class InstallExtensions(Step):
         if context.make_extensions is not None:
             context.make_extensions(self.name, self.extensions)
             return
-        with context.connector.open(self.name) as session:
+        # An extension is created in the first schema of the search path.
+        with context.connector.open(self.name, own_search_path=False) as session:
             for action in self.actions():
                 action.send(session)
 
