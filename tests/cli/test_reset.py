@@ -93,7 +93,8 @@ def test_force_disconnect(project: Project, server: Server, dbname: str, driver:
     with psycopg.connect(full(server.uri(dbname)), application_name="of the same role") as session:
         result = project.here(command, "--force", "-fd")
         assert result.code == 0, str(result)
-        assert said(result)[-1] == "the old database was deleted"
+        deleted = f'database "{dbname}"' if command == "drop" else "the old database"
+        assert said(result)[-1] == f"{deleted} was deleted"
         with pytest.raises(psycopg.OperationalError):
             session.execute("SELECT 1")
     if command == "reset":

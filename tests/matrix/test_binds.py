@@ -172,7 +172,7 @@ def test_one_database_behind_two_binds(project: Project, server: Server, names: 
     first = oid(server, names.default)
     result = project.here("reset", "--all-binds", "--force")
     assert result.code == 0, str(result)
-    assert result.err.count("the old database was deleted") == 1
+    assert result.err.count(f'the old database "{names.default}" was deleted') == 1
     assert oid(server, names.default) != first
     assert tables(server, names.default) == {"pet", "sale"}
 
@@ -291,4 +291,4 @@ def test_a_dry_run_shows_every_plan(shop: Project, server: Server, names: Names)
 
 
 def test_a_remedy_means_the_bind_that_the_command_was_about(shop: Project) -> None:
-    assert error(shop.here("init", "--bind-key", "logs")).endswith("flask psql setup (with its --bind-key)")
+    assert error(shop.here("init", "--bind-key", "logs")).endswith("flask psql setup --bind-key logs")

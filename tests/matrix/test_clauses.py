@@ -112,7 +112,7 @@ def test_every_reason_against_settings_is_told_at_once(
     result = project.here(command, "--force", *overwrite)
     assert result.code == 1
     assert said(result) == [
-        "Error: nothing was done, for 4 reasons:",
+        "Error: 4 checks failed; nothing was changed:",
         '  - the owner "nobody_here" does not exist. Run: CREATE ROLE nobody_here',
         '  - the tablespace "no_space" does not exist. Look at them: SELECT spcname FROM pg_tablespace',
         '  - the encoding LATIN1 is not that of "template1", UTF8. Use --template template0',
