@@ -17,6 +17,7 @@ from flask_postgres import PostgresUri
 
 from .project import Project, clean_environment
 from .servers import PASSWORD, ProductServer, Server
+from .warm import Warm
 
 _numbers = itertools.count()
 
@@ -79,11 +80,22 @@ def database(server: Server, dbname: str) -> PostgresUri:
     return server.uri(dbname)
 
 
+@pytest.fixture(scope="session")
+def warm() -> t.Iterator[Warm | None]:
+    """Return what runs ``flask`` without starting an interpreter; None where a process cannot fork."""
+    if not hasattr(os, "fork"):
+        yield None
+        return
+    warm = Warm(clean_environment())
+    yield warm
+    warm.stop()
+
+
 @pytest.fixture
-def project(tmp_path: pathlib.Path) -> Project:
+def project(tmp_path: pathlib.Path, warm: Warm | None) -> Project:
     """Return an empty project, in which ``flask`` can be run."""
     (tmp_path / ".git").mkdir()  # settings are not looked for above
-    return Project(tmp_path, clean_environment())
+    return Project(tmp_path, clean_environment(), warm=warm)
 
 
 def _drop_all(server: Server, dbname: str) -> None:

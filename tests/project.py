@@ -14,6 +14,9 @@ import sys
 import textwrap
 import typing as t
 
+if t.TYPE_CHECKING:
+    from .warm import Warm
+
 CANARIES = ("c@n/ary:pw", "c%40n%2Fary%3Apw", "super-s3cret")
 """Passwords of the test servers: no output may hold one."""
 
@@ -58,8 +61,9 @@ class Result:
 class Project:
     """A folder with an app."""
 
-    def __init__(self, folder: pathlib.Path, env: t.Mapping[str, str]) -> None:
+    def __init__(self, folder: pathlib.Path, env: t.Mapping[str, str], *, warm: Warm | None = None) -> None:
         self.folder = folder
+        self.warm = warm
         self.env = dict(env)
 
     def write(self, files: t.Mapping[str, str]) -> Project:
@@ -98,6 +102,12 @@ class Project:
         timeout: float = 90,
     ) -> Result:
         """Run ``flask …`` to its end. No password and no traceback may be in what it prints."""
+        env = {**self.env, **(env or {})}
+        if self.warm is not None and self.warm.suits(env):
+            result = Result(
+                *self.warm.run(arguments, folder=self.folder, env=env, input=input or "", timeout=timeout)
+            )
+            return checked(result, tracebacks="--verbose" in arguments)
         process = self.start(*arguments, env=env)
         return finish(process, input=input, timeout=timeout, tracebacks="--verbose" in arguments)
 
