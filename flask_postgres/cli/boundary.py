@@ -30,6 +30,7 @@ def boundary(ctx: click.Context) -> t.Iterator[None]:
     _complete_streams()
     try:
         yield
+        sys.stdout.flush()  # not at the end of the process, where an error would be a traceback
     except FlaskPostgresError as error:
         _say(ctx, error_lines(ctx, error), error)
         ctx.exit(error.exit_code)
@@ -42,6 +43,7 @@ def boundary(ctx: click.Context) -> t.Iterator[None]:
     except BrokenPipeError:
         raise  # whoever reads the output has seen enough; Click ends quietly
     except OSError as error:
+        _discard_output()
         _say(ctx, [f"the system refuses: {error}."], error)
         ctx.exit(1)
     except KeyboardInterrupt as error:
@@ -59,6 +61,19 @@ def _complete_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for good
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """Send what could not be written, and is still buffered, to the null device.
+
+    Python flushes stdout again when it ends, and exits with 120 if that fails.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def redactor(ctx: click.Context) -> Redactor:

@@ -144,15 +144,19 @@ def test_a_working_directory_that_is_gone(run: Run, folder: Path, monkeypatch: p
     assert result.output == "Error: the working directory does not exist any more. Change to one that does.\n"
 
 
-def test_a_disk_that_is_full(project: Project) -> None:
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("python", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("arguments", [("config",), ("config", "--help"), ("--help",)], ids=" ".join)
+def test_full_disk_is_one_line_and_exits_with_1(
+    project: Project, arguments: tuple[str, ...], python: dict[str, str]
+) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "flask", "psql", "config"],
-            cwd=project.folder, env=project.env, stdout=full, stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-m", "flask", "psql", *arguments],
+            cwd=project.folder, env={**project.env, **python}, stdout=full, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-    assert done.returncode == 1
-    last = done.stderr.splitlines()[-1]
-    assert last == "Error: the system refuses: [Errno 28] No space left on device."
+    expected = "Error: the system refuses: [Errno 28] No space left on device."
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (1, [expected])
 
 
 def test_variables_do_not_set_options(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
