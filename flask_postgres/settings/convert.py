@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 from ..errors import UriValidationError
+from .files import located
 from .masking import quoted
 from .schema import Kind, Setting
 
@@ -147,9 +148,9 @@ def _path(setting: Setting, raw: Raw) -> Path:
     value = os.fspath(raw.value) if isinstance(raw.value, os.PathLike) else raw.value
     text = _text(setting, Raw(value=value))
     try:
-        return raw.base / Path(text).expanduser()
-    except RuntimeError:
-        raise ConversionError(f"must not start with ~: {quoted(text)} has no home folder") from None
+        return located(raw.base, text)
+    except ValueError as error:
+        raise ConversionError(f"must be a path: {quoted(text)}: {error}") from None
 
 
 def _uri(_: Setting, raw: Raw) -> t.Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-import stat
 import typing as t
 from pathlib import Path
 
 from .convert import Raw
 from .environment import variable
+from .files import content, located
 from .masking import masked
 from .schema import BY_NAME, CONFIG_VARIABLE, PREFIX, SETTINGS, Setting
 from .tomlfile import FileStatus, Located, expand, locate
@@ -21,7 +21,6 @@ PRECEDENCE: tuple[Source, ...] = ("cli", "app", "toml", "env", "default")
 """Highest first. Whatever asks which source wins, asks this."""
 
 _FILE = "_FILE"
-_LARGEST = 1_000_000
 _NEARLY = 0.8
 _MADE_BY_OTHERS = re.compile(r"_SERVICE_|_PORT")
 """Kubernetes and Docker announce a service called flask-postgres by such variables."""
@@ -83,15 +82,13 @@ def read_toml(
     from_variable = environ.get(CONFIG_VARIABLE) or None
     named_by = "--config" if config_file is not None else CONFIG_VARIABLE
     named = config_file if config_file is not None else from_variable
-    located = locate(named=named, named_by=named_by, cwd=cwd, root_path=root_path)
-    if located.table is None:
-        return Reading(files=located.files, faults=(located.fault,) if located.fault else ())
+    found = locate(named=named, named_by=named_by, cwd=cwd, root_path=root_path)
+    if found.table is None:
+        return Reading(files=found.files, faults=(found.fault,) if found.fault else ())
     return Reading(
-        values={
-            key: _toml_value(located, key=key, environ=environ) for key in located.table if key in BY_NAME
-        },
-        faults=tuple(_unknown_key(located, key) for key in located.table if key not in BY_NAME),
-        files=located.files,
+        values={key: _toml_value(found, key=key, environ=environ) for key in found.table if key in BY_NAME},
+        faults=tuple(_unknown_key(found, key) for key in found.table if key not in BY_NAME),
+        files=found.files,
     )
 
 
@@ -127,15 +124,15 @@ def _flag(setting: Setting, value: t.Any) -> str:
     return off if off and value is False else on
 
 
-def _toml_value(located: Located, *, key: str, environ: t.Mapping[str, str]) -> Found:
-    assert located.table is not None
-    assert located.path is not None
-    origin = f"{located.place}: {key}"
+def _toml_value(found: Located, *, key: str, environ: t.Mapping[str, str]) -> Found:
+    assert found.table is not None
+    assert found.path is not None
+    origin = f"{found.place}: {key}"
     try:
-        value = _expanded(located.table[key], environ)
+        value = _expanded(found.table[key], environ)
     except ValueError as error:
-        return Found(origin=origin, raw=Raw(value=located.table[key]), error=str(error))
-    return Found(origin=origin, raw=Raw(value=value, typed=True, base=located.path.parent.absolute()))
+        return Found(origin=origin, raw=Raw(value=found.table[key]), error=str(error))
+    return Found(origin=origin, raw=Raw(value=value, typed=True, base=found.path.resolve().parent))
 
 
 def _expanded(value: t.Any, environ: t.Mapping[str, str]) -> t.Any:
@@ -144,14 +141,14 @@ def _expanded(value: t.Any, environ: t.Mapping[str, str]) -> t.Any:
     return [_expanded(item, environ) for item in value] if isinstance(value, list) else value
 
 
-def _unknown_key(located: Located, key: str) -> str:
+def _unknown_key(found: Located, key: str) -> str:
     plain = key.lower().replace("-", "_").removeprefix(PREFIX.lower())
     meant = {part: declared.name for declared in SETTINGS for part in _spellings(declared)}
     near = difflib.get_close_matches(plain, meant, n=1, cutoff=0.5)
     remedy = (
         f'did you mean "{meant[near[0]]}"?' if near else "flask psql config --example shows all there are."
     )
-    return f'{located.place}: unknown key "{masked(key)}"; {remedy}'
+    return f'{found.place}: unknown key "{masked(key)}"; {remedy}'
 
 
 def _spellings(setting: Setting) -> list[str]:
@@ -174,23 +171,13 @@ def _env_value(name: str, *, environ: t.Mapping[str, str], cwd: Path) -> Found |
 def _from_file(name: str, *, file: str, cwd: Path) -> Found:
     origin = f"{name} ({masked(file)})"
     try:
-        text = _content(cwd / file).decode()
+        text = content(located(cwd, file)).decode()
     except UnicodeDecodeError:
         return Found(origin=origin, raw=Raw(value=file), error="the file is not UTF-8 text")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         return Found(origin=origin, raw=Raw(value=file), error=f"the file cannot be read: {reason}")
     return Found(origin=origin, raw=Raw(value=re.sub(r"\r?\n\Z", "", text), base=cwd))
-
-
-def _content(path: Path) -> bytes:
-    """Return what is in a file, if it is one: a pipe could block, and a device never end."""
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is not a regular file")
-    if found.st_size > _LARGEST:
-        raise ValueError(f"it has more than {_LARGEST:,} bytes")
-    return path.read_bytes()
 
 
 def _strangers(

@@ -121,7 +121,7 @@ def test_a_path_may_start_at_the_home_folder(monkeypatch: pytest.MonkeyPatch) ->
         ("metadata", "app.models", 'must be MODULE:ATTRIBUTE, as myapp.models:metadata, not "app.models"'),
         ("server_data_dir", 5, "must be text, not a whole number"),
         ("server_data_dir", "~nobody-of-this-name/x",
-         'must not start with ~: "~nobody-of-this-name/x" has no home folder'),
+         'must be a path: "~nobody-of-this-name/x": there is no home folder for the ~ in it'),
         ("target_database_uri", 5, "must be a PostgreSQL URI, not a whole number"),
         ("target_database_uri", " ", "must not be empty; leave it out where it should not be set"),
     ],
