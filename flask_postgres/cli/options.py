@@ -97,6 +97,7 @@ dry_run = option("--dry-run", "-n", is_flag=True, help="Print the plan and its S
 force = option(
     "--force", "-f", "--yes", "-y", "force", is_flag=True, help="Do not ask for the database's name first."
 )
+no_app = option("--no-app", is_flag=True, help="Do not load the app: its config and its guard do not count.")
 force_disconnect = option(
     "--force-disconnect", "-fd", is_flag=True, help="End the sessions that others have on the database."
 )

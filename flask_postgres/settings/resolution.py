@@ -118,7 +118,7 @@ class Resolution:
         """Yield the users, hosts, databases and other names that are shown on purpose."""
         for entry in self.entries:
             for value in entry.values:
-                if entry.setting.kind in ("identifier", "word", "choice") and value.value is not None:
+                if entry.setting.kind in ("identifier", "environment", "choice") and value.value is not None:
                     yield value.value
                 elif hasattr(value.value, "hosts"):
                     hosts = (host for host, _ in value.value.hosts)

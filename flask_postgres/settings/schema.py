@@ -25,7 +25,8 @@ CONFIG_VARIABLE = "FLASK_POSTGRES_CONFIG"
 
 Kind = t.Literal[
     "text",
-    "word",  # text that is compared, so white space around it does not count
+    "environment",  # the name of an environment, perhaps in quotes
+    "environments",  # several of them
     "identifier",  # the name of something in PostgreSQL
     "integer",
     "boolean",
@@ -84,20 +85,21 @@ class Settings:
     )
     cli_disallowed_envs: tuple[str, ...] = setting(
         (),
-        kind="list",
+        kind="environments",
         group="guard",
         example=("production", "staging"),
         help="Environments in which flask psql refuses to change anything.",
     )
     env: str = setting(
         "production",  # where nothing says otherwise, the guard must stay closed
-        kind="word",
+        kind="environment",
         group="guard",
         example="development",
         help="The current environment.",
         unset=(
             "FLASK_ENV or ENV from the app's config, then FLASK_ENV from the environment, "
-            "then development when debug is on, else production"
+            "then development when debug is on, else production; "
+            "without debug, it then counts as every one of cli_disallowed_envs"
         ),
     )
     protect: bool = setting(
@@ -278,11 +280,6 @@ class Setting:
     def variable(self) -> str:
         """Its name in the environment and in ``app.config``."""
         return PREFIX + self.name.upper()
-
-    @property
-    def secret(self) -> bool:
-        """Whether a value may hold a password."""
-        return self.kind == "uri"
 
     @property
     def repeatable(self) -> bool:

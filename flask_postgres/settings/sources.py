@@ -111,7 +111,8 @@ def read_foreign(
     value = app_config.get(name) if source == "app" else variable(environ, name)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    return Found(origin=app_origin(name) if source == "app" else name, raw=Raw(value=value))
+    origin = app_origin(name) if source == "app" else name
+    return Found(origin=origin, raw=Raw(value=value, one_line=source == "env"))
 
 
 def app_origin(key: str) -> str:
@@ -161,7 +162,7 @@ def _env_value(name: str, *, environ: t.Mapping[str, str], cwd: Path) -> Found |
     text = variable(environ, name)
     file = variable(environ, name + _FILE)
     if file is None:
-        return None if text is None else Found(origin=name, raw=Raw(value=text, base=cwd))
+        return None if text is None else Found(origin=name, raw=Raw(value=text, one_line=True, base=cwd))
     if text is not None:
         error = f"{name}{_FILE} is set as well; unset one of them"
         return Found(origin=name, raw=Raw(value=text), error=error)
@@ -177,7 +178,7 @@ def _from_file(name: str, *, file: str, cwd: Path) -> Found:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         return Found(origin=origin, raw=Raw(value=file), error=f"the file cannot be read: {reason}")
-    return Found(origin=origin, raw=Raw(value=re.sub(r"\r?\n\Z", "", text), base=cwd))
+    return Found(origin=origin, raw=Raw(value=re.sub(r"\r?\n\Z", "", text), one_line=True, base=cwd))
 
 
 def _strangers(

@@ -54,7 +54,8 @@ def test_highest_source_wins_and_the_others_are_shadowed_in_order(folder: Path, 
 
 VALUES: dict[str, tuple[t.Any, ...]] = {
     "text": ("cli", "app", "toml", "env"),
-    "word": ("cli", "app", "toml", "env"),
+    "environment": ("cli", "app", "toml", "env"),
+    "environments": (("cli",), ["app"], ["toml"], "env;env2"),
     "identifier": ("cli", "app", "toml", "env"),
     "integer": ("4", 3, 2, "1"),
     "seconds": ("4", 3, 2.5, "1"),
