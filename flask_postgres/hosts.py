@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
-from sqlalchemy.engine import URL
-
 from .errors import UriValidationError
 from .remedies import Remedies
+
+if t.TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+DEFAULT_PORT = 5432
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""What URIs of one local server call its host."""
+
+
+def default_port() -> int:
+    """Return the port that libpq takes where a URI names none."""
+    text = os.environ.get("PGPORT", "").split(",")[0]
+    return int(text) if text.isdecimal() else DEFAULT_PORT
+
+
+def canonical(host: str) -> str:
+    """Return one name for all that lead to this machine, so that addresses can be compared."""
+    return "localhost" if host in LOOPBACK else host
 
 
 def hosts_of(url: URL) -> tuple[tuple[str, int | None], ...]:

@@ -195,6 +195,13 @@ class Invocation:
         script = self.ctx.ensure_object(ScriptInfo)
         return bool(script.app_import_path or script.create_app)
 
+    @property
+    def app_is_broken(self) -> bool:
+        """Whether the app cannot be loaded. False where none is named and there is none."""
+        if self.loaded.error is None or self.app_is_named:
+            return self.loaded.error is not None
+        return any((self._cwd / name).exists() for name in ("wsgi.py", "app.py"))  # where Flask looks
+
     def require_app(self) -> None:
         """Make sure that there is an app to initialize a database with.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 
 import click
@@ -42,6 +43,16 @@ class Option(click.Option):
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         kwargs.setdefault("allow_from_autoenv", False)
         super().__init__(*args, **kwargs)
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds. Click takes "nan" for a number in every range."""
+
+    def convert(self, value: t.Any, param: click.Parameter | None, ctx: click.Context | None) -> t.Any:
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a valid number of seconds.", param, ctx)
+        return seconds
 
 
 def option(*names: str, **kwargs: t.Any) -> t.Callable[[F], F]:

@@ -17,21 +17,28 @@ from .sources import PRECEDENCE
 from .tomlfile import NOT_FOUND, FileStatus
 
 
-def as_text(resolution: Resolution, *, only_changed: bool = False) -> str:
-    """Return the resolution for people, one line a value."""
+def as_text(resolution: Resolution, *, only_changed: bool = False, driver: str | None = None) -> str:
+    """Return the resolution for people, one line a value.
+
+    :param driver: the driver that administers.
+    """
     hide = _redactor(resolution)
     lines = []
     for entry in _entries(resolution, only_changed=only_changed):
         lines.append(f"{entry.name} = {_line(entry.values[0], hide)}")
         lines.extend(f"    shadows {_line(value, hide)}" for value in entry.shadowed)
+    lines += _section("Driver", [driver] if driver else [])
     lines += _section("Files", _file_lines(resolution.files))
     lines += _section("Not a setting, so without effect", resolution.unused)
     lines += _section("Faults", [hide(fault) for fault in resolution.general_faults])
     return "\n".join(lines).strip("\n")
 
 
-def as_json(resolution: Resolution, *, only_changed: bool = False) -> str:
-    """Return the resolution for programs. The paths in ``files`` are absolute."""
+def as_json(resolution: Resolution, *, only_changed: bool = False, driver: str | None = None) -> str:
+    """Return the resolution for programs. The paths in ``files`` are absolute.
+
+    :param driver: the driver that administers.
+    """
     hide = _redactor(resolution)
     document = {
         "settings": [
@@ -42,6 +49,7 @@ def as_json(resolution: Resolution, *, only_changed: bool = False) -> str:
             }
             for entry in _entries(resolution, only_changed=only_changed)
         ],
+        "driver": driver,
         "files": [{"path": str(file.path), "status": file.status} for file in resolution.files],
     }
     return json.dumps(document, indent=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -84,11 +85,26 @@ def test_broken_configuration_is_shown_and_ends_with_2(
     assert "Traceback" not in result.output
 
 
-def test_app_that_cannot_be_loaded_is_said(run: Run) -> None:
+def test_app_that_cannot_be_loaded_is_said_and_ends_with_2(run: Run) -> None:
     result = run("--uri", URI, broken=True)
-    assert result.exit_code == 0
+    assert result.exit_code == 2
     assert "the app's config was not read" in result.output
     assert '"postgresql://me:***@localhost:1/db"  (cli: --uri)' in result.output
+
+
+def test_missing_app_is_no_broken_one(project: Project) -> None:
+    assert project.psql("config").code == 0
+    assert project.run("--app", "nosuch", "psql", "config").code == 2
+    project.write({"app.py": "import nowhere"})
+    assert project.psql("config").code == 2
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_driver_is_shown(run: Run, driver: str) -> None:
+    uri = URI.replace("postgresql", f"postgresql+{driver}")
+    shown = rf"{driver} \({driver}[\w-]* [\d.]+(, {driver}-\w+ [\d.]+)?\)"
+    assert re.search(f"^Driver:\n    {shown}$", run("--uri", uri).output, re.MULTILINE)
+    assert re.fullmatch(shown, json.loads(run("--json", "--uri", uri).output)["driver"])
 
 
 @pytest.mark.parametrize(("flag", "text"), [("--schema", schema_text()), ("--example", example_text())])

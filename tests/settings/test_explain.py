@@ -98,6 +98,7 @@ class TestJson:
                     "shadowed": [{"value": [], "source": "default", "origin": "built in"}],
                 }
             ],
+            "driver": None,
             "files": [{"path": str(path), "status": "read"}],
         }
 

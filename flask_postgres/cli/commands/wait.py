@@ -12,7 +12,7 @@ from .. import options as opt
 @click.command("wait", epilog="Example, before the app starts: flask psql wait --timeout 120")
 @opt.option(
     "--timeout",
-    type=click.FloatRange(min=0, max=86_400),
+    type=opt.Seconds(min=0, max=86_400),
     default=60,
     show_default=True,
     metavar="SECONDS",
