@@ -115,7 +115,6 @@ class Invocation:
         resolution = resolve(
             cli=self._typed(),
             app_config=None if app is None else app.config,
-            environ=os.environ,
             cwd=self._cwd,
             root_path=None if app is None else pathlib.Path(app.root_path),
             debug=get_debug_flag() if app is None else app.debug,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import re
 import typing as t
 from pathlib import Path
 
+from . import environment
 from .convert import Raw
-from .environment import variable
-from .files import content, located
 from .masking import masked
 from .schema import BY_NAME, CONFIG_VARIABLE, PREFIX, SETTINGS, Setting
 from .tomlfile import FileStatus, Located, expand, locate
@@ -20,7 +20,6 @@ Source = t.Literal["cli", "app", "toml", "env", "default"]
 PRECEDENCE: tuple[Source, ...] = ("cli", "app", "toml", "env", "default")
 """Highest first. Whatever asks which source wins, asks this."""
 
-_FILE = "_FILE"
 _NEARLY = 0.8
 _MADE_BY_OTHERS = re.compile(r"_SERVICE_|_PORT")
 """Kubernetes and Docker announce a service called flask-postgres by such variables."""
@@ -75,28 +74,26 @@ def read_app(config: t.Mapping[str, t.Any] | None, *, cwd: Path) -> Reading:
     return Reading(values=values, faults=faults, unused=unused)
 
 
-def read_toml(
-    *, config_file: str | None, environ: t.Mapping[str, str], cwd: Path, root_path: Path | None
-) -> Reading:
+def read_toml(*, config_file: str | None, cwd: Path, root_path: Path | None) -> Reading:
     """Read the TOML file that is named, or else found."""
-    from_variable = environ.get(CONFIG_VARIABLE) or None
+    from_variable = os.environ.get(CONFIG_VARIABLE) or None
     named_by = "--config" if config_file is not None else CONFIG_VARIABLE
     named = config_file if config_file is not None else from_variable
     found = locate(named=named, named_by=named_by, cwd=cwd, root_path=root_path)
     if found.table is None:
         return Reading(files=found.files, faults=(found.fault,) if found.fault else ())
     return Reading(
-        values={key: _toml_value(found, key=key, environ=environ) for key in found.table if key in BY_NAME},
+        values={key: _toml_value(found, key=key) for key in found.table if key in BY_NAME},
         faults=tuple(_unknown_key(found, key) for key in found.table if key not in BY_NAME),
         files=found.files,
     )
 
 
-def read_env(environ: t.Mapping[str, str], *, cwd: Path) -> Reading:
+def read_env(*, cwd: Path) -> Reading:
     """Read the environment: each variable, or the file that its ``_FILE`` twin names."""
-    known = {declared.variable + suffix for declared in SETTINGS for suffix in ("", _FILE)}
-    faults, unused = _strangers(environ, known=known | {CONFIG_VARIABLE}, place=str)
-    values = {declared.name: _env_value(declared.variable, environ=environ, cwd=cwd) for declared in SETTINGS}
+    known = {declared.variable + suffix for declared in SETTINGS for suffix in ("", environment.FILE)}
+    faults, unused = _strangers(os.environ, known=known | {CONFIG_VARIABLE}, place=str)
+    values = {declared.name: _env_value(declared.variable, cwd=cwd) for declared in SETTINGS}
     return Reading(
         values={name: found for name, found in values.items() if found is not None},
         faults=faults,
@@ -104,15 +101,16 @@ def read_env(environ: t.Mapping[str, str], *, cwd: Path) -> Reading:
     )
 
 
-def read_foreign(
-    source: Source, name: str, *, app_config: t.Mapping[str, t.Any], environ: t.Mapping[str, str]
-) -> Found | None:
+def read_foreign(source: Source, name: str, *, app_config: t.Mapping[str, t.Any]) -> Found | None:
     """Read a name that is not ours from the app's config or the environment; empty, it says nothing."""
-    value = app_config.get(name) if source == "app" else variable(environ, name)
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if source == "app":
+        found = Found(origin=app_origin(name), raw=Raw(value=app_config.get(name)))
+    elif environment.is_set(name):
+        found = _variable(name)
+    else:
         return None
-    origin = app_origin(name) if source == "app" else name
-    return Found(origin=origin, raw=Raw(value=value, one_line=source == "env"))
+    value = found.raw.value
+    return None if value is None or (isinstance(value, str) and not value.strip()) else found
 
 
 def app_origin(key: str) -> str:
@@ -125,21 +123,21 @@ def _flag(setting: Setting, value: t.Any) -> str:
     return off if off and value is False else on
 
 
-def _toml_value(found: Located, *, key: str, environ: t.Mapping[str, str]) -> Found:
+def _toml_value(found: Located, *, key: str) -> Found:
     assert found.table is not None
     assert found.path is not None
     origin = f"{found.place}: {key}"
     try:
-        value = _expanded(found.table[key], environ)
+        value = _expanded(found.table[key])
     except ValueError as error:
         return Found(origin=origin, raw=Raw(value=found.table[key]), error=str(error))
     return Found(origin=origin, raw=Raw(value=value, typed=True, base=found.path.resolve().parent))
 
 
-def _expanded(value: t.Any, environ: t.Mapping[str, str]) -> t.Any:
+def _expanded(value: t.Any) -> t.Any:
     if isinstance(value, str):
-        return expand(value, environ)
-    return [_expanded(item, environ) for item in value] if isinstance(value, list) else value
+        return expand(value, os.environ)
+    return [_expanded(item) for item in value] if isinstance(value, list) else value
 
 
 def _unknown_key(found: Located, key: str) -> str:
@@ -158,27 +156,23 @@ def _spellings(setting: Setting) -> list[str]:
     return [setting.name, *(flag.removeprefix("--").replace("-", "_") for flag in flags)]
 
 
-def _env_value(name: str, *, environ: t.Mapping[str, str], cwd: Path) -> Found | None:
-    text = variable(environ, name)
-    file = variable(environ, name + _FILE)
-    if file is None:
-        return None if text is None else Found(origin=name, raw=Raw(value=text, one_line=True, base=cwd))
-    if text is not None:
-        error = f"{name}{_FILE} is set as well; unset one of them"
-        return Found(origin=name, raw=Raw(value=text), error=error)
-    return _from_file(name + _FILE, file=file, cwd=cwd)
-
-
-def _from_file(name: str, *, file: str, cwd: Path) -> Found:
-    origin = f"{name} ({masked(file)})"
+def _env_value(name: str, *, cwd: Path) -> Found | None:
+    file = name + environment.FILE
+    if not environment.is_set(file):
+        return _variable(name, cwd=cwd) if environment.is_set(name) else None
+    if environment.is_set(name):
+        error = f"{file} is set as well; unset one of them"
+        return Found(origin=name, raw=Raw(value=os.environ[name]), error=error)
+    origin = f"{file} ({masked(os.environ[file])})"
     try:
-        text = content(located(cwd, file)).decode()
-    except UnicodeDecodeError:
-        return Found(origin=origin, raw=Raw(value=file), error="the file is not UTF-8 text")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or error
-        return Found(origin=origin, raw=Raw(value=file), error=f"the file cannot be read: {reason}")
-    return Found(origin=origin, raw=Raw(value=re.sub(r"\r?\n\Z", "", text), one_line=True, base=cwd))
+        text = environment.content(file, cwd=cwd)
+    except ValueError as error:
+        return Found(origin=origin, raw=Raw(value=os.environ[file]), error=str(error))
+    return Found(origin=origin, raw=Raw(value=text, one_line=True, base=cwd))
+
+
+def _variable(name: str, *, cwd: Path = Path()) -> Found:
+    return Found(origin=name, raw=Raw(value=environment.text(name), one_line=True, base=cwd))
 
 
 def _strangers(

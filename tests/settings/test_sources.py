@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flask_postgres.settings import tomlfile
-from flask_postgres.settings.sources import PRECEDENCE, read_env
+from flask_postgres.settings.sources import PRECEDENCE
 
 from .resolving import resolved
 
@@ -21,10 +21,10 @@ def test_precedence_is_the_one_of_the_specification() -> None:
 
 
 class TestEnvironment:
-    def test_reads_what_it_is_given_and_nothing_else(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("FLASK_POSTGRES_OWNER", "somebody else")
-        reading = read_env({"FLASK_POSTGRES_ENCODING": "UTF8"}, cwd=Path("/"))
-        assert {name: found.raw.value for name, found in reading.values.items()} == {"encoding": "UTF8"}
+    @pytest.mark.parametrize("value", ["{{HOME}}", "$HOME", "${HOME:-x}", "\\$HOME"])
+    def test_value_is_taken_as_it_is(self, value: str) -> None:
+        environ = {"FLASK_POSTGRES_OWNER": value, "HOME": "/home"}
+        assert resolved(environ=environ)["owner"].value == value
 
     def test_file_of_two_lines_is_a_fault(self, folder: Path) -> None:
         (folder / "secret").write_text("postgresql://h/db\nsecond\n")
@@ -413,10 +413,9 @@ class TestNamed:
         (fault,) = resolved(cwd=folder, environ={"FLASK_POSTGRES_CONFIG": name}).faults
         assert fault == f"{folder / name}: cannot be read: it is not a regular file"
 
-    def test_home_folder_is_expanded(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HOME", str(folder))
+    def test_home_folder_is_expanded(self, folder: Path) -> None:
         (folder / "mine.toml").write_text('owner = "me"')
-        assert resolved(environ={"FLASK_POSTGRES_CONFIG": "~/mine.toml"})["owner"].value == "me"
+        assert resolved(environ={"FLASK_POSTGRES_CONFIG": "~/mine.toml", "HOME": str(folder)}).is_set("owner")
         assert resolved(environ={"FLASK_POSTGRES_CONFIG": "~nobody-of-this-name/x"}).faults == (
             "FLASK_POSTGRES_CONFIG: ~nobody-of-this-name/x: there is no home folder for the ~ in it",
         )
