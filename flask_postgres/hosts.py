@@ -1,4 +1,4 @@
-"""The hosts of a URI: one in the authority, or several in the query, spelt as libpq or SQLAlchemy does."""
+"""The hosts of a URI: one in the authority, or several in the query, as libpq or SQLAlchemy writes them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if t.TYPE_CHECKING:
 DEFAULT_PORT = 5432
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-"""What URIs of one local server call its host."""
+"""Names of this machine's loopback interface in URIs."""
 
 
 def default_port() -> int:
-    """Return the port that libpq takes where a URI names none."""
+    """Return the port that libpq uses if a URI names none."""
     text = os.environ.get("PGPORT", "").split(",")[0]
     return int(text) if text.isdecimal() else DEFAULT_PORT
 
 
 def canonical(host: str) -> str:
-    """Return one name for all that lead to this machine, so that addresses can be compared."""
+    """Return ``localhost`` for every name of the loopback interface, so that addresses can be compared."""
     return "localhost" if host in LOOPBACK else host
 
 

@@ -11,23 +11,23 @@ import typing as t
 MASK = "***"
 
 SHORT = 5
-"""Characters below which a secret is masked only where it stands alone: as a part of other words it is
-that by chance, and masking it there would both spoil the text and tell the secret."""
+"""A secret of fewer characters is masked only as a word of its own: within other words it occurs by chance,
+and masking it there would garble the text and reveal the secret."""
 
 OUTCOMES = frozenset(
     ["database", "was", "created", "initialized", "deleted", "already", "exists", "does", "not"]
 )
-"""The words that scripts rely on. Masking one of them would not hide a secret but tell it."""
+"""The words that scripts rely on. Masking one of them would reveal that it is the secret."""
 
 _KEYS = "password|passwd|oauth_client_secret|scram_client_key|scram_server_key"
-"""How libpq's parameters end that hold a secret, and what other drivers and apps call theirs."""
+"""The ends of the names of libpq's secret parameters, and of those of other drivers and apps."""
 
 ASSIGNED = re.compile(
     rf"""((?:{_KEYS})(?:\s*=\s*|%3D))"""
     r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:[^\s&"']|["'](?=\w))+|["'][^\s&]*)""",
     re.IGNORECASE,
 )
-"""A secret behind its key, in a URI's query or in a connection string. A quote may end the text around it."""
+"""A secret after its key, in a URI's query or in a connection string. A quote may end the text around it."""
 
 
 def is_secret_key(key: str) -> bool:
@@ -39,9 +39,8 @@ class Redactor:
     """Replaces every known secret in a text by ``***``, and the password of any URI.
 
     Drivers, SQLAlchemy and an app's own code put a password into a message as it is, percent-encoded by
-    rules of their own, or quoted by ``repr``, JSON or SQL, and lines are joined; all are found. A secret
-    that equals a user, host or database name which is shown anyway would make the output unreadable and
-    hide nothing: such a one is left.
+    rules of their own, or quoted by ``repr``, JSON or SQL, and join lines; all these spellings are found. A
+    secret that equals a user, host or database name is not masked, because that name is shown anyway.
     """
 
     def __init__(self) -> None:
@@ -60,8 +59,8 @@ class Redactor:
         return ASSIGNED.sub(rf"\g<1>{MASK}", _IN_URI.sub(rf"\g<1>{MASK}@", text))
 
 
-# SQLAlchemy reads up to the first @; who forgot to encode another one meant it too. "password" is what our
-# own hints write there.
+# SQLAlchemy reads up to the first @, but an unencoded @ may be part of the password. Our own hints write
+# "password" there.
 _IN_URI = re.compile(rf"(//[^\s:/@]*:)(?!{re.escape(MASK)}@|password@)[^\s@]+@(?:[^\s/@]*@)*")
 
 

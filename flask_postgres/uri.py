@@ -1,8 +1,8 @@
 """``PostgresUri``: the address of one PostgreSQL database.
 
-Parsing is SQLAlchemy's, so that this tool and the app never read one URI in two ways: SQLAlchemy 2.1
-decodes a percent-encoded database name, 2.0 takes it as it stands, and so does this class on each. On
-top of it stand the checks that SQLAlchemy leaves out, and the libpq spellings it does not know.
+SQLAlchemy parses it, so that this tool and the app always read a URI in the same way: SQLAlchemy 2.1 decodes
+a percent-encoded database name and 2.0 does not, and so does this class on each. This class adds checks that
+SQLAlchemy lacks, and libpq's spellings that it does not know.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def check_dbname(name: str) -> str:
         raise _fault("database", "the database name is not valid Unicode text.")
     if (size := len(name.encode())) > NAME_BYTES:
         message = f"the database name has {size} bytes; PostgreSQL keeps {NAME_BYTES}."
-        raise _fault("database", message, "Shorten it: a longer one would be cut without a word.")
+        raise _fault("database", message, "Shorten it; PostgreSQL would truncate it without an error.")
     return name
 
 
@@ -247,7 +247,7 @@ def _check_scheme(drivername: str) -> None:
 
 
 def _check_no_stray_at(rest: str) -> None:
-    """Refuse a second @: what stands before it is part of a password, and would be printed."""
+    """Refuse a second @: the text before it is part of a password, and would be printed."""
     path = rest.partition("?")[0]
     if path.count("@") > 1 or "@" in _host_as_sqlalchemy_reads_it(rest):
         raise _fault("host", "there is an @ in the user or password.", "In a URI, write %40 for it.")

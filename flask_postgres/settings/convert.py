@@ -1,4 +1,4 @@
-"""Make a raw value of any source the value of a setting, one converter a kind."""
+"""Convert raw values from any source to values of settings: one converter for each kind."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .schema import Kind, Setting
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
-# No int() or float() decides what a number is: they take "1_0", "nan" and any script's digits.
+# Not int() or float(): they accept "1_0", "nan" and the digits of every script.
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}")
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,15})?|\.[0-9]{1,15}")
 _CONTROL = re.compile(r"[\x01-\x1f\x7f-\x9f\u2028\u2029]")
 _QUOTED = re.compile(r"""\s*(["'])((?:(?!\1).)*)\1\s*""", re.DOTALL)
-"""Text in one pair of quotes: ``docker run --env-file`` hands them on."""
+"""Text in one pair of quotes: ``docker run --env-file`` does not remove them."""
 _ATTRIBUTE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class ConversionError(ValueError):
-    """A raw value is not one of its setting's kind. The message continues "the value …"."""
+    """A raw value is not of its setting's kind. The message follows the place: "must be text, not …"."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def convert(setting: Setting, raw: Raw) -> t.Any:
         return _CONVERTERS[setting.kind](setting, raw)
     except ConversionError:
         raise
-    except Exception as error:  # an object of the app's, such as a proxy without a request
+    except Exception as error:  # an object from the app's config, such as a proxy outside of a request
         raise ConversionError(f"cannot be read: its value raises {type(error).__name__}") from error
 
 
@@ -63,7 +63,7 @@ def _text(_: Setting, raw: Raw) -> str:
         raise ConversionError(f"must be text, not {_kind_of(raw.value)}")
     text = str.__str__(raw.value)  # of an enum the text, and not its name
     if not text.strip():
-        raise ConversionError("must not be empty; leave it out where it should not be set")
+        raise ConversionError("must not be empty; remove it to leave it unset")
     if "\0" in text:
         raise ConversionError("must not contain a NUL character")
     if re.search("[\ud800-\udfff]", text):
@@ -132,7 +132,7 @@ def _list(setting: Setting, raw: Raw) -> tuple[str, ...]:
         raise ConversionError(f"must be a list of text, or text separated by ;, not {_kind_of(value)}")
     wrong = [item for item in items if not isinstance(item, str)]
     if wrong:
-        raise ConversionError(f"must be a list of text; {_kind_of(wrong[0])} is in it")
+        raise ConversionError(f"must be a list of text, but contains {_kind_of(wrong[0])}")
     # Items of a sequence are split as well: a guard that names "production;staging" means two.
     pieces = [piece.strip() for item in items for piece in item.split(";")]
     # A guard that names "production,staging", or a list in JSON, would protect nothing.
@@ -189,7 +189,7 @@ def _uri(_: Setting, raw: Raw) -> t.Any:
     if not isinstance(value, (str, URL, PostgresUri)):
         raise ConversionError(f"must be a PostgreSQL URI, not {_kind_of(value)}")
     if isinstance(value, str) and not value.strip():
-        raise ConversionError("must not be empty; leave it out where it should not be set")
+        raise ConversionError("must not be empty; remove it to leave it unset")
     if isinstance(value, str) and raw.one_line and _CONTROL.search(value.strip()):
         raise ConversionError("must not contain a control character, such as a line break")
     try:

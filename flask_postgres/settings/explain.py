@@ -1,7 +1,7 @@
 """Show a resolution: every setting, where its value comes from, and what it shadows.
 
-Nothing here shows a password: URIs mask themselves by component, other text loses whatever looks like
-one, and the words of a fault lose every secret that any source holds.
+No password is shown: URIs mask themselves by component; other text is masked wherever it looks like a
+password, and the messages of faults wherever they contain a secret of any source.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _line(value: Value, hide: Redactor) -> str:
 
 
 def _literal(plain: t.Any) -> str:
-    """Write a value as TOML does; a control character must not reach a terminal."""
+    """Write a value as TOML does, with control characters escaped, because they could steer a terminal."""
     if plain is None:
         return "not set"
     text = json.dumps(plain, ensure_ascii=False)
@@ -99,7 +99,7 @@ def _plain(value: t.Any) -> t.Any:
 
 
 def _file_lines(files: t.Sequence[FileStatus]) -> list[str]:
-    """List the files; those that are not there share a line, because every folder upwards has two."""
+    """List the files. Missing ones share a line, because there are two in every folder upwards."""
     lines = [f"{file.path}: {file.status}" for file in files if file.status != NOT_FOUND]
     missing = [str(file.path) for file in files if file.status == NOT_FOUND]
     return lines + ([f"{NOT_FOUND}: {', '.join(missing)}"] if missing else [])

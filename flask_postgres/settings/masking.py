@@ -1,7 +1,7 @@
-"""Find passwords in values that are no valid URI, so that a fault never repeats one.
+"""Find passwords in values that are not valid URIs, so that no message repeats one.
 
-A valid URI masks itself, by component. What is left is guesswork, and guesses too much rather than too
-little: all from the first colon behind ``://`` to the last ``@``, and what stands behind ``password=``.
+A valid URI masks itself, by component. For other text this module guesses, and masks too much rather than too
+little: everything from the first colon after ``://`` to the last ``@``, and what follows ``password=``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Decide what each setting is, and keep what lost.
+"""Decide the value of each setting, and keep the values that it shadows.
 
-A name is looked up in every source of ``PRECEDENCE``; the first that has it wins and the rest are kept as
-shadowed, so that ``config --show`` is a view of the decision and not a second one. Every value of ours is
-checked, also a shadowed one: a wrong type is an error wherever it stands.
+A name is looked up in every source of ``PRECEDENCE``; the first value wins and the others are kept as
+shadowed, so that ``config --show`` only prints the result. Every value of our own names is checked, also
+a shadowed one: a wrong type is an error in every source.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FOREIGN: t.Mapping[str, tuple[tuple[Source, str], ...]] = {
     "target_database_uri": (("app", "SQLALCHEMY_DATABASE_URI"), ("env", "SQLALCHEMY_DATABASE_URI")),
     "env": (("app", "FLASK_ENV"), ("app", "ENV"), ("env", "FLASK_ENV")),
 }
-"""Names that are not ours, but decide a setting that none of ours sets. Highest first."""
+"""Names that are not ours, but set a setting that none of ours sets. Highest first."""
 
 EngineUrl = t.Callable[[], t.Any]
 

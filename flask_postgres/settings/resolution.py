@@ -1,4 +1,4 @@
-"""What was decided about each setting, and what lost."""
+"""The value of each setting with its origin, and the values that it shadows."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Resolution:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What every command should say: files that were found and, for safety, not read."""
+        """What every command prints: files that were found and, for safety, not read."""
         return tuple(f"{file.path}: {file.status}" for file in self.files if file.note)
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""Where values come from: one reader a source, each giving raw values with their origins."""
+"""Read the sources of settings: one reader for each, which returns raw values with their origins."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .tomlfile import FileStatus, Located, expand, locate
 Source = t.Literal["cli", "app", "toml", "env", "default"]
 
 PRECEDENCE: tuple[Source, ...] = ("cli", "app", "toml", "env", "default")
-"""Highest first. Whatever asks which source wins, asks this."""
+"""Highest first. Nothing else decides which source wins."""
 
 _NEARLY = 0.8
 _MADE_BY_OTHERS = re.compile(r"_SERVICE_|_PORT")
-"""Kubernetes and Docker announce a service called flask-postgres by such variables."""
+"""Kubernetes and Docker set such variables for a service called flask-postgres."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def read_env(*, cwd: Path) -> Reading:
 
 
 def read_foreign(source: Source, name: str, *, app_config: t.Mapping[str, t.Any]) -> Found | None:
-    """Read a name that is not ours from the app's config or the environment; empty, it says nothing."""
+    """Read a name that is not ours from the app's config or the environment; an empty one does not count."""
     if source == "app":
         found = Found(origin=app_origin(name), raw=Raw(value=app_config.get(name)))
     elif environment.is_set(name):
@@ -131,7 +131,9 @@ def _toml_value(found: Located, *, key: str) -> Found:
         value = _expanded(found.table[key])
     except ValueError as error:
         return Found(origin=origin, raw=Raw(value=found.table[key]), error=str(error))
-    return Found(origin=origin, raw=Raw(value=value, typed=True, base=found.path.resolve().parent))
+    return Found(
+        origin=origin, raw=Raw(value=value, typed=True, one_line=True, base=found.path.resolve().parent)
+    )
 
 
 def _expanded(value: t.Any) -> t.Any:
@@ -144,9 +146,7 @@ def _unknown_key(found: Located, key: str) -> str:
     plain = key.lower().replace("-", "_").removeprefix(PREFIX.lower())
     meant = {part: declared.name for declared in SETTINGS for part in _spellings(declared)}
     near = difflib.get_close_matches(plain, meant, n=1, cutoff=0.5)
-    remedy = (
-        f'did you mean "{meant[near[0]]}"?' if near else "flask psql config --example shows all there are."
-    )
+    remedy = f'did you mean "{meant[near[0]]}"?' if near else "flask psql config --example lists them all."
     return f'{found.place}: unknown key "{masked(key)}"; {remedy}'
 
 

@@ -26,12 +26,12 @@ _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FileStatus:
-    """A file that was looked for, and what came of it."""
+    """A file that was looked for, and whether it was read."""
 
     path: Path
     status: str
     note: bool = False
-    """Whether every command should say it, and not ``config --show`` alone."""
+    """Whether every command prints it, and not only ``config --show``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def _read_named(path: Path, *, named_by: str) -> Located:
     try:
         table = _table_of(path, _parsed(path))
     except FileNotFoundError:
-        shown = masked(str(path))  # somebody may have put a URI there
+        shown = masked(str(path))  # it may be a URI, typed in the wrong place
         missing = FileStatus(path=Path(shown), status=NOT_FOUND)
         return Located(path=path, fault=f"{named_by}: there is no file {shown}", files=(missing,))
     except Unreadable as error:
@@ -182,7 +182,7 @@ def _refusal(path: Path, *, upwards: bool) -> FileStatus | None:
 
 
 def _mentions_table(path: Path) -> bool:
-    """Say whether the table may be in a file that is not, or cannot be, parsed. In doubt it is."""
+    """Tell whether the table may be in a file that is not, or cannot be, parsed. If in doubt, it is."""
     try:
         return TABLE.encode() in files.content(path)
     except (OSError, ValueError):
@@ -209,7 +209,7 @@ def _parsed(path: Path) -> dict[str, t.Any]:
 
 
 def _syntax_fault(path: Path, text: str, message: str) -> str:
-    """Put the position that tomli names at the end where editors look for it."""
+    """Move the position from the end of tomli's message to where editors look for it."""
     at = _POSITION.search(message)
     if at is None:
         return f"{path}: {message}"
@@ -238,7 +238,7 @@ def _table_of(path: Path, document: dict[str, t.Any]) -> t.Mapping[str, t.Any] |
 
 
 def _misspelt_table(document: dict[str, t.Any]) -> str | None:
-    """Return a name that can only mean our table: a guard in it must not silently protect nothing."""
+    """Return a misspelt name of our table, if there is one: a guard in it must not be ignored silently."""
     tool = document.get("tool")
     tools = {f"tool.{key}": key for key in tool if key != TABLE} if isinstance(tool, dict) else {}
     names = {key: key for key in document} | tools

@@ -91,8 +91,8 @@ def test_a_path_may_start_at_the_home_folder(monkeypatch: pytest.MonkeyPatch) ->
     ("name", "raw", "message"),
     [
         ("owner", 5, "must be text, not a whole number"),
-        ("owner", "", "must not be empty; leave it out where it should not be set"),
-        ("env", "  ", "must not be empty; leave it out where it should not be set"),
+        ("owner", "", "must not be empty; remove it to leave it unset"),
+        ("env", "  ", "must not be empty; remove it to leave it unset"),
         ("owner", "a\0b", "must not contain a NUL character"),
         ("owner", "a\udcffb", "must be valid UTF-8"),
         ("owner", "é" * 32, "has 64 bytes; a name in PostgreSQL has at most 63"),
@@ -116,7 +116,7 @@ def test_a_path_may_start_at_the_home_folder(monkeypatch: pytest.MonkeyPatch) ->
         ("protect", 2, "must be true or false, not a whole number"),
         ("extensions", 5, "must be a list of text, or text separated by ;, not a whole number"),
         ("extensions", {"a": 1}, "must be a list of text, or text separated by ;, not a table"),
-        ("extensions", ["a", 5], "must be a list of text; a whole number is in it"),
+        ("extensions", ["a", 5], "must be a list of text, but contains a whole number"),
         ("cli_disallowed_envs", "a; production,staging",
          'must be separated by ;, not as in "production,staging"'),
         ("cli_disallowed_envs", "production\nstaging",
@@ -135,7 +135,7 @@ def test_a_path_may_start_at_the_home_folder(monkeypatch: pytest.MonkeyPatch) ->
         ("server_data_dir", "~nobody-of-this-name/x",
          'must be a path: "~nobody-of-this-name/x": there is no home folder for the ~ in it'),
         ("target_database_uri", 5, "must be a PostgreSQL URI, not a whole number"),
-        ("target_database_uri", " ", "must not be empty; leave it out where it should not be set"),
+        ("target_database_uri", " ", "must not be empty; remove it to leave it unset"),
     ],
 )  # fmt: skip
 def test_wrong_values_are_one_line(name: str, raw: t.Any, message: str) -> None:

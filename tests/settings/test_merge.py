@@ -211,7 +211,7 @@ class TestEnv:
 
     def test_empty_one_of_ours_does_not_pass_the_guard(self) -> None:
         faults = resolved(environ={"FLASK_POSTGRES_ENV": " "}, debug=True).faults
-        assert faults == ("FLASK_POSTGRES_ENV: must not be empty; leave it out where it should not be set",)
+        assert faults == ("FLASK_POSTGRES_ENV: must not be empty; remove it to leave it unset",)
 
 
 class TestFaults:
