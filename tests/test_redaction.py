@@ -149,6 +149,8 @@ def test_a_short_secret_is_found_where_it_stands_alone() -> None:
         == "postgresql://u:***@h/x?password=*** '***' were"
     )
     assert hide("u:#1@h", "#1") == "u:***@h"
+    assert hide("pets petsx xpets pet pets9", "pets") == "*** petsx xpets pet pets9"
+    assert hide("petss petssx xpetss", "petss") == "*** ***x x***"
 
 
 def test_nothing_is_no_secret() -> None:
