@@ -233,11 +233,7 @@ def _texts(url: URL) -> t.Iterator[tuple[str, str]]:
 
 def _is_unicode(text: str) -> bool:
     """Tell whether the text can be sent; bytes that are not UTF-8 reach us as lone surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return not re.search("[\ud800-\udfff]", text)
 
 
 def _check_scheme(drivername: str) -> None:
