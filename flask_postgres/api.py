@@ -55,7 +55,7 @@ def create_db(
     :raises FlaskPostgresError: why it could not be created; nothing is left of it then.
     :raises TypeError: if a clause is not known.
     """
-    unknown = clauses.keys() - CLAUSES.keys()
+    unknown = clauses.keys() - (CLAUSES.keys() - {"database_template"})  # its name here is template
     if unknown:
         raise TypeError(f"create_db() got an unexpected keyword argument {min(unknown)!r}")
     given = {"database_template": template, **clauses}
@@ -175,4 +175,4 @@ def _valid(name: str, value: t.Any) -> t.Any:
     try:
         return convert(BY_NAME[name], Raw(value=value))
     except ConversionError as error:
-        raise UsageError(f"{name} {error}.") from None
+        raise UsageError(f"{name.removeprefix('database_')} {error}.") from None

@@ -1,14 +1,32 @@
-"""The hosts of a URI: one in the authority, or several in the query, spelt as libpq or SQLAlchemy does."""
+"""The hosts of a URI: one in the authority, or several in the query, as libpq or SQLAlchemy writes them."""
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
-from sqlalchemy.engine import URL
-
 from .errors import UriValidationError
 from .remedies import Remedies
+
+if t.TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+DEFAULT_PORT = 5432
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Names of this machine's loopback interface in URIs."""
+
+
+def default_port() -> int:
+    """Return the port that libpq uses if a URI names none."""
+    text = os.environ.get("PGPORT", "").split(",")[0]
+    return int(text) if text.isdecimal() else DEFAULT_PORT
+
+
+def canonical(host: str) -> str:
+    """Return ``localhost`` for every name of the loopback interface, so that addresses can be compared."""
+    return "localhost" if host in LOOPBACK else host
 
 
 def hosts_of(url: URL) -> tuple[tuple[str, int | None], ...]:
@@ -55,7 +73,7 @@ def with_readable_hosts(url: URL) -> URL:
 
     It takes neither one port for several hosts nor an IPv6 address with a port, which libpq does.
     """
-    listed = _several(url.query.get("host", ()))
+    listed = several(url.query.get("host", ()))
     odd = any("," in item or item.count(":") > 1 for item in listed)
     if not listed or not (odd or "port" in url.query):
         return url
@@ -81,12 +99,12 @@ def port_number(text: str) -> int:
 
 
 def _names(listed: str | t.Sequence[str]) -> list[str]:
-    return [name for item in _several(listed) for name in item.split(",")]
+    return [name for item in several(listed) for name in item.split(",")]
 
 
 def _ports(url: URL) -> list[str]:
     """Return the ports of the query: none, one for all hosts, or one a host."""
-    ports = [port for item in _several(url.query.get("port", ())) for port in item.split(",")]
+    ports = [port for item in several(url.query.get("port", ())) for port in item.split(",")]
     count = len(_names(url.query["host"]))
     if len(ports) not in (0, 1, count):
         raise _fault(
@@ -114,7 +132,8 @@ def _is_host_name(host: str) -> bool:
     return True
 
 
-def _several(value: str | t.Sequence[str]) -> tuple[str, ...]:
+def several(value: str | t.Sequence[str]) -> tuple[str, ...]:
+    """Return the values of a query parameter: SQLAlchemy gives one as text and several as a tuple."""
     return (value,) if isinstance(value, str) else tuple(value)
 
 

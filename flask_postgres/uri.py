@@ -1,8 +1,8 @@
 """``PostgresUri``: the address of one PostgreSQL database.
 
-Parsing is SQLAlchemy's, so that this tool and the app never read one URI in two ways: SQLAlchemy 2.1
-decodes a percent-encoded database name, 2.0 takes it as it stands, and so does this class on each. On
-top of it stand the checks that SQLAlchemy leaves out, and the libpq spellings it does not know.
+SQLAlchemy parses it, so that this tool and the app always read a URI in the same way: SQLAlchemy 2.1 decodes
+a percent-encoded database name and 2.0 does not, and so does this class on each. This class adds checks that
+SQLAlchemy lacks, and libpq's spellings that it does not know.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing as t
-from urllib.parse import quote, quote_plus, unquote, unquote_plus
+from urllib.parse import quote_plus, unquote
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from .errors import UriValidationError
-from .hosts import check_hosts, hosts_of, port_number, with_readable_hosts
+from .hosts import check_hosts, hosts_of, port_number, several, with_readable_hosts
+from .redaction import ASSIGNED, MASK, is_secret_key
 from .remedies import Remedies
 
 NAME_BYTES = 63
 """The longest name PostgreSQL keeps: NAMEDATALEN - 1. It truncates longer ones without an error."""
 
+_PLACEHOLDER = re.compile(r"<[^<>@/:]+>")
 _SCHEME = re.compile(r"^\s*([A-Za-z][\w+.-]*)://")
-_SECRET_IN_QUERY = re.compile(r"((?:[?&]|%3F)[^&]*?password(?:=|%3D))([^&/:@]*)")
-"""Also in another value, where somebody wrote a second ``?``."""
 _EXAMPLE = "Write it like postgresql://user:password@localhost:5432/mydb"
 
 Query = t.Mapping[str, "str | tuple[str, ...]"]
@@ -115,11 +115,11 @@ class PostgresUri:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every secret in the URI, as it is and percent-encoded."""
-        query = _SECRET_IN_QUERY.finditer(self.url.render_as_string())
-        raw = [self.password, *(unquote_plus(match[2]) for match in query)]
-        found = [secret for secret in raw if secret]
-        return tuple(dict.fromkeys(text for s in found for text in (s, quote(s, safe=""), quote_plus(s))))
+        """Every secret in the URI, not percent-encoded."""
+        found = [self.password, *_secrets_in("", self.user or ""), *_secrets_in("", self.dbname)]
+        for key, value in self.query.items():
+            found += [secret for text in several(value) for secret in _secrets_in(key, text)]
+        return tuple(dict.fromkeys(filter(None, found)))
 
     def with_dbname(self, dbname: str) -> PostgresUri:
         """Return the same server, user and options with another database.
@@ -134,8 +134,9 @@ class PostgresUri:
 
     def render(self, *, hide_password: bool = True) -> str:
         """Return the URI as text. With ``hide_password=False`` the passwords are in it."""
-        text = self.url.render_as_string(hide_password=hide_password)
-        return _SECRET_IN_QUERY.sub(r"\1***", text) if hide_password else text
+        url = _masked(self.url) if hide_password else self.url
+        text = url.render_as_string(hide_password=hide_password)
+        return text.replace(quote_plus(MASK), MASK) if hide_password else text
 
     def __str__(self) -> str:
         return self.render()
@@ -157,8 +158,29 @@ def check_dbname(name: str) -> str:
         raise _fault("database", "the database name is not valid Unicode text.")
     if (size := len(name.encode())) > NAME_BYTES:
         message = f"the database name has {size} bytes; PostgreSQL keeps {NAME_BYTES}."
-        raise _fault("database", message, "Shorten it: a longer one would be cut without a word.")
+        raise _fault("database", message, "Shorten it; PostgreSQL would truncate it without an error.")
     return name
+
+
+def _secrets_in(key: str, text: str) -> list[str]:
+    """Return the secrets in a part of a URI, also where somebody wrote a second ``?`` in it.
+
+    :param key: the query parameter whose value the text is.
+    """
+    return [text] if is_secret_key(key) else [match[2] for match in ASSIGNED.finditer(text)]
+
+
+def _masked(url: URL) -> URL:
+    """Return a URL that is only good to be shown: SQLAlchemy masks the password in the authority alone."""
+
+    def masked(text: str, key: str = "") -> str:
+        return MASK if is_secret_key(key) else ASSIGNED.sub(rf"\g<1>{MASK}", text)
+
+    query = {
+        masked(key): tuple(masked(text, key) for text in several(value)) for key, value in url.query.items()
+    }
+    user = None if url.username is None else masked(url.username)
+    return url.set(username=user, database=masked(url.database or ""), query=query)
 
 
 def _parsed(value: str | URL) -> URL:
@@ -173,11 +195,13 @@ def _parsed(value: str | URL) -> URL:
     _check_scheme(scheme[1])
     _check_no_stray_at(text[scheme.end() :])
     try:
-        return _with_socket_host(make_url(text))
+        url = _with_socket_host(make_url(text))
     except ArgumentError:
         raise _fault("scheme", "this cannot be read as a URI.", _EXAMPLE) from None
     except ValueError:
         raise _fault("port", "the port is not a number.", _port_hint(text[scheme.end() :])) from None
+    _check_no_placeholder(url, text)
+    return url
 
 
 def _port_hint(rest: str) -> str:
@@ -209,11 +233,7 @@ def _texts(url: URL) -> t.Iterator[tuple[str, str]]:
 
 def _is_unicode(text: str) -> bool:
     """Tell whether the text can be sent; bytes that are not UTF-8 reach us as lone surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return not re.search("[\ud800-\udfff]", text)
 
 
 def _check_scheme(drivername: str) -> None:
@@ -223,10 +243,19 @@ def _check_scheme(drivername: str) -> None:
 
 
 def _check_no_stray_at(rest: str) -> None:
-    """Refuse a second @: what stands before it is part of a password, and would be printed."""
+    """Refuse a second @: the text before it is part of a password, and would be printed."""
     path = rest.partition("?")[0]
     if path.count("@") > 1 or "@" in _host_as_sqlalchemy_reads_it(rest):
         raise _fault("host", "there is an @ in the user or password.", "In a URI, write %40 for it.")
+
+
+def _check_no_placeholder(url: URL, text: str) -> None:
+    """Refuse the ``<user>:<password>`` of an example. In a URI, angle brackets are percent-encoded."""
+    parts = {"user": url.username, "password": url.password, "host": url.host, "database": url.database}
+    for part, value in parts.items():
+        if value is not None and _PLACEHOLDER.fullmatch(str(value)) and str(value) in text:
+            message = f"the {part} is a placeholder in angle brackets."
+            raise _fault(part, message, "Write the real one, or %3C and %3E if the brackets belong to it.")
 
 
 def _host_as_sqlalchemy_reads_it(rest: str) -> str:

@@ -195,8 +195,8 @@ def checked(result: Result, *, tracebacks: bool = False) -> Result:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment of the tests without anything that would set a setting."""
-    prefixes = ("FLASK", "SQLALCHEMY", "PG", "ENV")
+    """Return the environment of the tests without anything that would set a setting, or change Python."""
+    prefixes = ("FLASK", "SQLALCHEMY", "PG", "ENV", "PYTHON")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(prefixes)}
     root = str(pathlib.Path(__file__).parent.parent)
     return {**kept, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1", "FLASK_SKIP_DOTENV": "1"}

@@ -52,6 +52,8 @@ def test_clauses_and_extensions(server: Server, dbname: str) -> None:
 def test_an_unknown_clause(server: Server, dbname: str) -> None:
     with pytest.raises(TypeError, match="'ownr'"):
         create_db(server.uri(dbname), ownr="x")
+    with pytest.raises(TypeError, match="'database_template'"):
+        create_db(server.uri(dbname), template="template0", database_template="template1")
     assert not database_exists(server.uri(dbname))
 
 
@@ -59,8 +61,8 @@ def test_an_unknown_clause(server: Server, dbname: str) -> None:
     ("arguments", "message"),
     [
         ({"connection_limit": "5; DROP"}, 'connection_limit must be a whole number, not "5; DROP".'),
-        ({"extensions": ["citext", 5]}, "extensions must be a list of text; a whole number is in it."),
-        ({"template": ""}, "database_template must not be empty; leave it out where it should not be set."),
+        ({"extensions": ["citext", 5]}, "extensions must be a list of text, but contains a whole number."),
+        ({"template": ""}, "template must not be empty; remove it to leave it unset."),
         ({"owner": "a\0b"}, "owner must not contain a NUL character."),
         ({"encoding": "\ud800"}, "encoding must be valid UTF-8."),
         ({"admin_dbname": "x" * 64}, "admin_dbname has 64 bytes; a name in PostgreSQL has at most 63."),

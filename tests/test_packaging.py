@@ -66,3 +66,25 @@ def test_the_entry_point() -> None:
     ]
     assert found.value == "flask_postgres.cli:cli"
     assert found.load().name == "psql"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("marshmallow", ["3.18.0", "4.0.1"])
+def test_installing_leaves_what_the_app_has(
+    built: pathlib.Path, tmp_path: pathlib.Path, marshmallow: str
+) -> None:
+    """An app pins what it uses, and marshmallow 4 is not compatible with 3."""
+    present = [f"marshmallow=={marshmallow}", "flask==2.3.3", "flask-sqlalchemy==3.1.1", "sqlalchemy==2.0.40"]
+    (wheel,) = built.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path], check=True)
+    pip = [tmp_path / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    if subprocess.run([*pip, "install", "-q", *present], check=False).returncode:
+        pytest.skip("no package index is reached, or it lacks one of these versions")
+    subprocess.run([*pip, "install", "-q", str(wheel)], check=True)
+    frozen = subprocess.run([*pip, "freeze"], check=True, capture_output=True, text=True).stdout.lower()
+    assert set(present) <= set(frozen.splitlines())
+    done = subprocess.run(
+        [tmp_path / "bin" / "flask", "psql", "config", "--only-changed"],
+        cwd=tmp_path, env={"FLASK_POSTGRES_OWNER": "me"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, 'owner = "me"' in done.stdout) == (0, True), done.stderr

@@ -61,7 +61,39 @@ def test_text_masks_the_password() -> None:
     assert PostgresUri(uri.render(hide_password=False)) == uri
     assert PostgresUri(FULL).render(hide_password=False) == FULL
     assert str(PostgresUri(FULL)) == FULL.replace("s3cret%40", "***")
-    assert {"s3cret@", "s3cret%40"} <= set(PostgresUri(FULL).secrets)
+    assert PostgresUri(FULL).secrets == ("s3cret@",)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["Password", "PASSWORD", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"],
+)
+def test_every_secret_parameter_of_libpq_is_masked_in_any_case(key: str) -> None:
+    uri = PostgresUri(f"postgresql://localhost/x?application_name=a&{key}=s3cret%2F")
+    assert "s3cret" not in str(uri)
+    assert f"{key}=***" in str(uri)
+    assert uri.secrets == ("s3cret/",)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("postgresql://<user>:<password>@localhost/mydb", "user"),
+        ("postgresql://me:<password>@localhost/mydb", "password"),
+        ("postgresql://me:<your password>@localhost/mydb", "password"),
+        ("postgresql://me@<host>/mydb", "host"),
+        ("postgresql://me@localhost/<dbname>", "database"),
+    ],
+)
+def test_placeholder_that_was_left_is_refused(text: str, part: str) -> None:
+    with pytest.raises(UriValidationError, match=f"the {part} is a placeholder") as caught:
+        PostgresUri(text)
+    assert caught.value.part == part
+
+
+def test_angle_brackets_of_a_real_password_are_taken() -> None:
+    assert PostgresUri("postgresql://me:%3Cpassword%3E@localhost/x").password == "<password>"
+    assert PostgresUri("postgresql://me:a<b>c@localhost/x").password == "a<b>c"
 
 
 def test_immutable() -> None:

@@ -7,10 +7,10 @@ import typing as t
 
 from sqlalchemy import event
 
+from ..postgres.drivers import LIBPQ_DRIVERS
+
 if t.TYPE_CHECKING:
     from .discovery import Extension
-
-_LIBPQ_DRIVERS = ("psycopg", "psycopg2", "psycopg_async")
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def tagged(extension: Extension, application_name: str) -> t.Iterator[None]:
     """Give new connections of the app's engines an ``application_name``, unless the app gives one."""
 
     def tag(dialect: t.Any, record: t.Any, cargs: t.Any, cparams: dict[str, t.Any]) -> None:  # noqa: ARG001
-        if dialect.driver in _LIBPQ_DRIVERS:
+        if dialect.driver in LIBPQ_DRIVERS:
             cparams.setdefault("fallback_application_name", application_name)
 
     engines = [engine for of_bind in extension.all_engines().values() for engine in of_bind]

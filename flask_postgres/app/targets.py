@@ -8,15 +8,15 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
 from ..errors import UriValidationError
+from ..hosts import DEFAULT_PORT, canonical
+from ..postgres.drivers import LIBPQ_DRIVERS, administrative, sslmode
 from ..uri import PostgresUri
 from .engines import DATABASE_KEYS, url_args
 
 _WHERE_AND_WHO = ("host", "hostaddr", "port", "user", "password", "passfile", "service", "dsn", "unix_sock")
 """Arguments that say to which server, and as whom: they hold for the app's own server alone."""
 
-_LIBPQ_DRIVERS = ("psycopg", "psycopg2", "psycopg2cffi", "psycopg_async", "pygresql")
 _ENCRYPTED = ("require", "verify-ca", "verify-full")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Detour:
@@ -59,7 +59,7 @@ class Detour:
         url = self._url_for(f"{dialect.name}+{dialect.driver}")
         args, params = dialect.create_connect_args(url)
         params = dict(params)
-        if dialect.driver == "pg8000" and _sslmode(self.uri) in _ENCRYPTED:
+        if dialect.driver == "pg8000" and sslmode(self.uri.query) in _ENCRYPTED:
             params["ssl_context"] = True
         return list(args), params
 
@@ -81,9 +81,9 @@ def for_driver(uri: PostgresUri, drivername: str) -> URL:
     wanted = url.get_dialect().driver
     if wanted == _driver_of(uri.url):
         return url
-    if wanted in _LIBPQ_DRIVERS:
+    if wanted in LIBPQ_DRIVERS:
         return url.set(query=_for_libpq(uri))
-    mode = _sslmode(uri)
+    mode = sslmode(uri.query)
     kept: dict[str, str | tuple[str, ...]] = {key: uri.query[key] for key in ("host",) if key in uri.query}
     if wanted == "asyncpg" and mode:
         kept["ssl"] = mode
@@ -91,16 +91,9 @@ def for_driver(uri: PostgresUri, drivername: str) -> URL:
 
 
 def _for_libpq(uri: PostgresUri) -> dict[str, t.Any]:
-    from ..postgres.drivers import administrative
-
-    if _driver_of(uri.url) in _LIBPQ_DRIVERS:
+    if _driver_of(uri.url) in LIBPQ_DRIVERS:
         return dict(uri.query)
     return dict(administrative(uri).uri.query)
-
-
-def _sslmode(uri: PostgresUri) -> str | None:
-    value = uri.query.get("sslmode", uri.query.get("ssl"))
-    return value[-1] if isinstance(value, tuple) else value
 
 
 def _is_same_server(own: URL, uri: PostgresUri) -> bool:
@@ -120,7 +113,7 @@ def _driver_of(url: URL) -> str:
 def _address(args: t.Mapping[str, t.Any]) -> tuple[str, str, str]:
     host = args.get("host") or "localhost"
     host = ",".join(map(str, host)) if isinstance(host, (list, tuple)) else str(host)
-    port = args.get("port") or 5432
+    port = args.get("port") or DEFAULT_PORT
     port = ",".join(map(str, port)) if isinstance(port, (list, tuple)) else str(port)
     database = args.get("dbname") or args.get("database") or args.get("user") or ""
-    return ("localhost" if host in _LOOPBACK else host, port, str(database))
+    return (canonical(host), port, str(database))

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from ..errors import FlaskPostgresError, Interrupted, PreflightFailed, SettingsError
 from ..redaction import Redactor
-from ..remedies import Remedy, for_shell, joined
+from ..remedies import Option, Remedy, for_shell, joined
 
 REDACTOR = "flask_postgres.redactor"
 VERBOSE = "flask_postgres.verbose"
@@ -30,6 +30,7 @@ def boundary(ctx: click.Context) -> t.Iterator[None]:
     _complete_streams()
     try:
         yield
+        sys.stdout.flush()  # not at the end of the process, where an error would be a traceback
     except FlaskPostgresError as error:
         _say(ctx, error_lines(ctx, error), error)
         ctx.exit(error.exit_code)
@@ -42,11 +43,37 @@ def boundary(ctx: click.Context) -> t.Iterator[None]:
     except BrokenPipeError:
         raise  # whoever reads the output has seen enough; Click ends quietly
     except OSError as error:
+        _discard_output()
         _say(ctx, [f"the system refuses: {error}."], error)
         ctx.exit(1)
     except KeyboardInterrupt as error:
         _say(ctx, ["stopped."], error)
         ctx.exit(1)
+    except click.UsageError as error:
+        message = error.format_message()
+        hidden = redactor(ctx)(message)  # it may quote an argument, such as a URI without --uri
+        if hidden == message:
+            raise
+        raise click.UsageError(hidden, error.ctx) from None
+    except (click.exceptions.Exit, click.Abort, click.ClickException):
+        raise
+    except Exception as error:
+        _say(ctx, [_unexpected(ctx, error)], error)
+        ctx.exit(1)
+
+
+def _unexpected(ctx: click.Context, error: Exception) -> str:
+    """Return the message of an error that is nobody's answer: its type, its text and its place."""
+    from ..app import faults
+
+    try:
+        described = faults.describe(error)
+    except Exception:  # an error of the app's can have a __str__ that fails
+        described = type(error).__name__
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = faults.where(error) or f"{faults.shown_path(last.filename)}:{last.lineno}"
+    remedy = in_shell(ctx)(Option("For the traceback, add {}", "verbose"))
+    return joined(f"unexpected {described} ({place}).", remedies=[remedy])
 
 
 def _complete_streams() -> None:
@@ -59,6 +86,19 @@ def _complete_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for good
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """Send what could not be written, and is still buffered, to the null device.
+
+    Python flushes stdout again when it ends, and exits with 120 if that fails.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def redactor(ctx: click.Context) -> Redactor:

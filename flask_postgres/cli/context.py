@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from ..errors import AppNotLoaded, EnvironmentNotAllowed, ExtensionNotFound, FlaskPostgresError, UsageError
 from ..redaction import Redactor
-from ..remedies import Remedy
+from ..remedies import Option, Remedy
 from ..settings.schema import BY_NAME
 from .boundary import SELECTION, VERBOSE, in_shell, redactor
 from .console import Console
@@ -28,6 +28,11 @@ if t.TYPE_CHECKING:
     from ..settings.resolution import Resolution
     from ..settings.schema import Settings
     from ..uri import PostgresUri
+
+
+DESTRUCTIVE = ("drop", "reset", "unprotect", "shell")
+DESTRUCTIVE_FLAGS = ("overwrite", "discard", "force")
+"""Commands that may destroy something, and flags with which others may."""
 
 
 class Invocation:
@@ -65,9 +70,11 @@ class Invocation:
         """The app, or why it could not be loaded."""
         from flask.cli import ScriptInfo
 
-        from ..app.loading import load
+        from ..app.loading import Loaded, load
 
         self._learn_before_loading()
+        if self.options.get("no_app"):
+            return Loaded()
         # What the app prints while it is imported is no data of ours.
         with redacted(self.hide), contextlib.redirect_stdout(sys.stderr):
             return load(self.ctx.ensure_object(ScriptInfo), on_connect=self._on_connect)
@@ -108,7 +115,6 @@ class Invocation:
         resolution = resolve(
             cli=self._typed(),
             app_config=None if app is None else app.config,
-            environ=os.environ,
             cwd=self._cwd,
             root_path=None if app is None else pathlib.Path(app.root_path),
             debug=get_debug_flag() if app is None else app.debug,
@@ -121,12 +127,9 @@ class Invocation:
             self._learn_from_app(app)
         return resolution
 
-    def without_app(self) -> Settings:
-        """Return the settings as they are before the app is loaded.
-
-        :raises SettingsError: if one is wrong.
-        """
-        return self._resolve(None).settings
+    def without_app(self) -> Resolution:
+        """Return every setting as it is before the app is loaded."""
+        return self._resolve(None)
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -164,19 +167,39 @@ class Invocation:
         )
 
     def guard(self) -> None:
-        """Refuse to run where ``cli_disallowed_envs`` says so; names compare without regard to case.
+        """Refuse to run where ``cli_disallowed_envs`` says so, or may say so in an app that cannot be loaded.
 
         :raises EnvironmentNotAllowed: if so.
         """
-        settings, resolution = self.settings, self._resolution
-        disallowed = {name.casefold() for name in settings.cli_disallowed_envs}
-        if settings.env.casefold() in disallowed:
-            environment, listed = resolution["env"], resolution["cli_disallowed_envs"]
-            where = "from" if resolution.is_set("env") else "nothing sets one, and"
+        from ..settings.guard import refusal
+
+        command = f"flask psql {self.ctx.info_name}"
+        reason = refusal(self._resolution)
+        if reason is not None:
+            raise EnvironmentNotAllowed(f"{command} {reason}")
+        destroys = self.ctx.info_name in DESTRUCTIVE or any(map(self.options.get, DESTRUCTIVE_FLAGS))
+        known = self._resolution.is_set("cli_disallowed_envs")
+        if destroys and self.app_is_named and self.loaded.error is not None and not known:
             raise EnvironmentNotAllowed(
-                f'flask psql {self.ctx.info_name} is not allowed in the environment "{settings.env}" '
-                f"({where} {environment.origin}); {listed.name} disallows it (from {listed.origin})."
+                f"{command} is not allowed: the app, whose config may set cli_disallowed_envs, "
+                "cannot be loaded.",
+                remedy=Option("To do without the app, add {}", "no_app"),
             )
+
+    @property
+    def app_is_named(self) -> bool:
+        """Whether ``--app``, ``FLASK_APP`` or the program names the app, so that there must be one."""
+        from flask.cli import ScriptInfo
+
+        script = self.ctx.ensure_object(ScriptInfo)
+        return bool(script.app_import_path or script.create_app)
+
+    @property
+    def app_is_broken(self) -> bool:
+        """Whether the app cannot be loaded. False where none is named and there is none."""
+        if self.loaded.error is None or self.app_is_named:
+            return self.loaded.error is not None
+        return any((self._cwd / name).exists() for name in ("wsgi.py", "app.py"))  # where Flask looks
 
     def require_app(self) -> None:
         """Make sure that there is an app to initialize a database with.

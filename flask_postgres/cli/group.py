@@ -92,6 +92,15 @@ class PsqlGroup(Answering):
         ]
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except OSError:  # --help could not be written
+            from .boundary import boundary
+
+            with boundary(ctx):
+                raise
+
     def invoke(self, ctx: click.Context) -> t.Any:
         from .boundary import boundary
 

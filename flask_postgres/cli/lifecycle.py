@@ -225,14 +225,15 @@ def _show(invocation: Invocation, tasks: t.Sequence[Task]) -> None:
 def _make_missing(uri: PostgresUri) -> None:
     """Make what an app that connects while it is imported is about to connect to."""
     from ..api import create_db
+    from ..settings import guard
 
     invocation = Invocation.current()
-    settings = invocation.without_app()
+    resolution = invocation.without_app()
+    settings = resolution.settings
     wanted = settings.target_database_uri
     if wanted is not None and wanted.dbname != uri.dbname:
         return
-    environment = settings.env.casefold()
-    if environment in {name.casefold() for name in settings.cli_disallowed_envs}:
+    if guard.refusal(resolution) is not None:
         return
     try:
         server = ensure_server(invocation, settings, uri, start=True)

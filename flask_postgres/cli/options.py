@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 
 import click
@@ -35,13 +36,22 @@ INIT = ("init_with", "metadata")
 class Option(click.Option):
     """An option that no environment variable can set.
 
-    Flask gives its group the prefix FLASK: without this ``FLASK_PSQL_DROP_FORCE=1`` would answer "yes"
-    where nobody looks for it.
+    Flask's group has the prefix FLASK: without this, ``FLASK_PSQL_DROP_FORCE=1`` would skip the confirmation.
     """
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         kwargs.setdefault("allow_from_autoenv", False)
         super().__init__(*args, **kwargs)
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds. Click accepts "nan" in every range."""
+
+    def convert(self, value: t.Any, param: click.Parameter | None, ctx: click.Context | None) -> t.Any:
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a valid number of seconds.", param, ctx)
+        return seconds
 
 
 def option(*names: str, **kwargs: t.Any) -> t.Callable[[F], F]:
@@ -63,7 +73,7 @@ def setting_options(*names: str) -> t.Callable[[F], F]:
 def common_options(function: F) -> F:
     """Add the options that every command has."""
     verbose = option("--verbose", "-v", is_flag=True, help="Show causes, and tracebacks of errors.")
-    quiet = option("--quiet", "-q", is_flag=True, help="Say nothing but errors and data.")
+    quiet = option("--quiet", "-q", is_flag=True, help="Print only errors and data.")
     file = option(
         "--config",
         "config_file",
@@ -93,22 +103,23 @@ def _setting_option(setting: Setting) -> t.Callable[[F], F]:
     )
 
 
-dry_run = option("--dry-run", "-n", is_flag=True, help="Print the plan and its SQL, and run nothing.")
-force = option(
-    "--force", "-f", "--yes", "-y", "force", is_flag=True, help="Do not ask for the database's name first."
+dry_run = option("--dry-run", "-n", is_flag=True, help="Print the plan and its SQL without running anything.")
+force = option("--force", "-f", "--yes", "-y", "force", is_flag=True, help="Skip the confirmation.")
+no_app = option(
+    "--no-app", is_flag=True, help="Do not load the app; its config, with any guard in it, is ignored."
 )
 force_disconnect = option(
-    "--force-disconnect", "-fd", is_flag=True, help="End the sessions that others have on the database."
+    "--force-disconnect", "-fd", is_flag=True, help="End other sessions on the database."
 )
 bind_key = option(
     "--bind-key",
     metavar="KEY",
     multiple=True,
-    help="Work on the database of this bind (repeatable), not on the default one.",
+    help="Use the database of this bind instead of the default one (repeatable).",
     shell_complete=completion.bind_keys,
 )
 all_binds = option(
-    "--all-binds", is_flag=True, help="Work on the default database and those of all binds, all or nothing."
+    "--all-binds", is_flag=True, help="Use the default database and those of all binds, all or nothing."
 )
 
 

@@ -8,6 +8,7 @@ import typing as t
 
 from ..errors import FlaskPostgresError
 from ..plans.preflight import sessions_text
+from ..postgres.drivers import administrative, described
 from ..postgres.facts import Database
 from ..postgres.marks import State
 from ..postgres.probe import address_text
@@ -92,6 +93,7 @@ class Report:
             "address": address_text(self.uri),
             "product": status.facts.can.product if status else None,
             "version": status.version if status else None,
+            "driver": described(str(administrative(self.uri).uri.driver)),
             "role": status.facts.role.name if status else None,
             "standby": status.facts.standby if status else None,
             "error": str(self.error) if self.error else None,
@@ -133,6 +135,7 @@ class Report:
         yield "server", f"{address_text(self.uri)}, {product}{standby}"
         if self.embedded is not None:
             yield "embedded", f"pid {self.embedded.pid}, data in {self.embedded.data_dir}"
+        yield "driver", described(str(administrative(self.uri).uri.driver))
         yield "role", status.facts.role.name
         yield "database", status.dbname
         yield "state", describe(status)

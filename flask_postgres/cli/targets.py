@@ -6,6 +6,7 @@ import dataclasses
 import typing as t
 
 from ..errors import UriValidationError, UsageError
+from ..hosts import DEFAULT_PORT, canonical
 from ..uri import PostgresUri
 
 if t.TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _uri(invocation: Invocation, key: BindKey) -> PostgresUri:
 
 
 def _address(host: str, port: int | None) -> tuple[str, int]:
-    return ("localhost" if host in ("127.0.0.1", "::1") else host, port or 5432)
+    return (canonical(host), port or DEFAULT_PORT)
 
 
 def _name(key: BindKey) -> str:

@@ -6,6 +6,7 @@ import typing as t
 from pathlib import Path
 
 from ..errors import EmbeddedServerError
+from ..hosts import default_port
 from ..remedies import Command
 from ..uri import PostgresUri
 from . import cluster, connection, launch, location, locking, place, process, system, wheels
@@ -195,7 +196,7 @@ def _place_or_none(uri: PostgresUri, *, mode: Mode, data_dir: Path | None) -> Pl
     try:
         return place.find(uri, data_dir=data_dir)
     except targets.NoHost:
-        if system.answers_on_default_socket(targets.default_port(uri)):
+        if system.answers_on_default_socket(uri.port or default_port()):
             return None
         raise
     except (targets.SeveralHosts, targets.OfService, place.NotHere, location.NoHome):

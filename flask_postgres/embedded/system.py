@@ -10,7 +10,7 @@ import re
 import socket
 from pathlib import Path
 
-from .target import DEFAULT_PORT
+from ..hosts import DEFAULT_PORT
 
 PLACES = (
     "/etc/postgresql/*/*/postgresql.conf",  # Debian, Ubuntu

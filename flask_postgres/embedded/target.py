@@ -7,11 +7,10 @@ import os
 import typing as t
 
 from ..errors import EmbeddedServerError
+from ..hosts import default_port
 
 if t.TYPE_CHECKING:
     from ..uri import PostgresUri
-
-DEFAULT_PORT = 5432
 
 NO_HOST_HINT = (
     "Write localhost as the host, as in postgresql://user@localhost/mydb, "
@@ -78,7 +77,7 @@ def read(uri: PostgresUri) -> Target:
     host, port = hosts[0]
     return Target(
         host=_hostaddr(uri) or os.environ.get("PGHOSTADDR") or host,
-        port=port or default_port(uri),
+        port=port or uri.port or default_port(),
         user=uri.user or os.environ.get("PGUSER") or _account_name(),
         password=uri.password or os.environ.get("PGPASSWORD") or None,
         dbname=uri.dbname,
@@ -93,12 +92,6 @@ def _hostaddr(uri: PostgresUri) -> str | None:
 def _hosts_of_environment() -> tuple[tuple[str, int | None], ...]:
     names = os.environ.get("PGHOSTADDR") or os.environ.get("PGHOST") or ""
     return tuple((name, None) for name in names.split(",") if name)
-
-
-def default_port(uri: PostgresUri) -> int:
-    """Return the port of a host that names none."""
-    text = os.environ.get("PGPORT", "")
-    return uri.port or (int(text) if text.isdecimal() else DEFAULT_PORT)
 
 
 def _account_name() -> str:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import typing as t
 
 from ..errors import DriverMissing, UriValidationError
+from ..hosts import several
 from ..uri import PostgresUri
 
 SYNCHRONOUS = ("psycopg2", "psycopg")
 """The drivers that can do the administration, the preferred one first."""
+
+_DISTRIBUTIONS = {
+    "psycopg2": ("psycopg2", "psycopg2-binary"),
+    "psycopg": ("psycopg", "psycopg-c", "psycopg-binary"),
+}
+
+LIBPQ_DRIVERS = ("psycopg2", "psycopg", "psycopg_async", "psycopg2cffi", "pygresql")
+"""SQLAlchemy's names of the drivers that take libpq's parameters."""
 
 _FOREIGN_KEYS = {
     # Query keys that are not libpq's, by the driver that alone knows them. asyncpg's ssl is not among
@@ -48,7 +58,8 @@ def administrative(uri: PostgresUri) -> Administrative:
         return Administrative(uri.with_driver(driver), ())
     query = dict(uri.query)
     if "ssl" in query:
-        query.setdefault("sslmode", _sslmode(query.pop("ssl")))
+        query["sslmode"] = str(sslmode(query))
+        del query["ssl"]
     foreign = tuple(
         key for keys in _FOREIGN_KEYS.values() for key in keys if query.pop(key, None) is not None
     )
@@ -66,20 +77,53 @@ def libpq_arguments(connect_args: t.Mapping[str, t.Any], driver: str, *, wanted:
         return dict(connect_args)
     if driver not in _FOREIGN_KEYS:
         return {}
-    arguments = {}
+    arguments: dict[str, t.Any] = {}
     settings: t.Mapping[str, t.Any] = connect_args.get("server_settings") or {}
     if settings:
         options = (f"-c {name}={_escaped(str(value))}" for name, value in settings.items())
         arguments["options"] = " ".join(options)
     ssl = connect_args.get("ssl") or connect_args.get("ssl_context")
     if ssl:
-        arguments["sslmode"] = _sslmode(ssl) if isinstance(ssl, str) else "require"
+        arguments["sslmode"] = sslmode({"ssl": ssl}) if isinstance(ssl, str) else "require"
     return arguments
+
+
+def sslmode(query: t.Mapping[str, t.Any]) -> str | None:
+    """Return libpq's ``sslmode`` of a URI's query; asyncpg has an ``ssl`` instead.
+
+    :raises UriValidationError: if ``ssl`` is none of its values.
+    """
+    if "sslmode" in query or "ssl" not in query:
+        return several(query["sslmode"])[-1] if "sslmode" in query else None
+    text = several(query["ssl"])[-1].lower()
+    known = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
+    modes = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+    mode = known.get(text, text)
+    if mode not in modes:
+        message = f'the query key "ssl" has a value that is none of {", ".join(modes)}.'
+        raise UriValidationError(message, part="query", remedy="Write one of them, or use sslmode=.")
+    return mode
 
 
 def installed(driver: str) -> bool:
     """Tell whether a driver can be imported, without importing it."""
     return importlib.util.find_spec(driver) is not None
+
+
+def described(driver: str) -> str:
+    """Return a driver and the distributions that it is from: ``psycopg2 (psycopg2-binary 2.9.13)``.
+
+    psycopg2 and psycopg2-binary are installed to one folder: where both are there, the later one is used.
+    """
+    found = (f"{name} {version}" for name in _DISTRIBUTIONS[driver] if (version := _version(name)))
+    return f"{driver} ({', '.join(found) or 'unknown version'})"
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _escaped(value: str) -> str:
@@ -104,14 +148,3 @@ def _preferred() -> tuple[str, ...]:
 
     default = make_url("postgresql://").get_dialect().driver
     return (default, *(driver for driver in SYNCHRONOUS if driver != default))
-
-
-def _sslmode(value: str | tuple[str, ...]) -> str:
-    text = (value if isinstance(value, str) else value[-1]).lower()
-    known = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
-    modes = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-    mode = known.get(text, text)
-    if mode not in modes:
-        message = f'the query key "ssl" has a value that is none of {", ".join(modes)}.'
-        raise UriValidationError(message, part="query", remedy="Write one of them, or use sslmode=.")
-    return mode

@@ -18,10 +18,9 @@ from ..errors import (
     CannotConnect,
     ServerUnreachable,
 )
+from ..hosts import LOOPBACK, default_port
 from ..remedies import Command
 from ..uri import PostgresUri
-
-DEFAULT_PORT = 5432
 
 _PROTOCOL_3 = 196608
 _AUTHENTICATION_OK = 0
@@ -56,9 +55,9 @@ def explain(uri: PostgresUri, said: str, *, timeout: float = 5.0) -> CannotConne
     problems = []
     for host, port in hosts:
         try:
-            answer = start_up(host, port or _default_port(), uri, timeout=timeout)
+            answer = start_up(host, port or default_port(), uri, timeout=timeout)
         except OSError as error:
-            problems.append(_unreachable(host, port or _default_port(), error))
+            problems.append(_unreachable(host, port or default_port(), error))
             continue
         return _from_answer(answer, uri, where, said)
     return problems[0] if len(problems) == 1 else _all_unreachable(problems, where)
@@ -85,9 +84,9 @@ def start_up(host: str, port: int, uri: PostgresUri, *, timeout: float) -> Answe
 def address_text(uri: PostgresUri) -> str:
     """Return the server's address as a person writes it."""
     if not uri.hosts:
-        host, port = _default_host(), uri.port or _default_port()
+        host, port = _default_host(), uri.port or default_port()
         return f"the socket in {host}, port {port}" if host.startswith("/") else f"{host}:{port}"
-    return ", ".join(_host_text(host, port or _default_port()) for host, port in uri.hosts)
+    return ", ".join(_host_text(host, port or default_port()) for host, port in uri.hosts)
 
 
 def _host_text(host: str, port: int) -> str:
@@ -105,11 +104,6 @@ def _default_host() -> str:
         return "localhost"
     # Debian builds libpq with its own folder; the default of the sources is /tmp.
     return next((path for path in ("/var/run/postgresql", "/tmp") if os.path.isdir(path)), "/tmp")
-
-
-def _default_port() -> int:
-    named = os.environ.get("PGPORT", "").split(",")[0]
-    return int(named) if named.isdecimal() else DEFAULT_PORT
 
 
 def _account() -> str:
@@ -171,11 +165,10 @@ def _unreachable(host: str, port: int, error: OSError) -> ServerUnreachable:
         message = f"nothing answers at {where}: timed out."
     else:
         message = f"cannot connect to {where}: {error.strerror or error}."
-    local = host.startswith("/") or host in _LOOPBACK
+    local = host.startswith("/") or host in LOOPBACK
     return ServerUnreachable(message, remedy=_START_HERE if local else _START_HINT)
 
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _START_HINT = "Start the server, or check the host and port of the URI, and the network."
 _START_HERE = (
     "Start the server, or check the host and port of the URI. "

@@ -1,4 +1,4 @@
-"""Make a raw value of any source the value of a setting, one converter a kind."""
+"""Convert raw values from any source to values of settings: one converter for each kind."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ import typing as t
 from pathlib import Path
 
 from ..errors import UriValidationError
+from .files import located
 from .masking import quoted
 from .schema import Kind, Setting
 
-NAME_BYTES = 63
-"""NAMEDATALEN - 1: PostgreSQL cuts a longer name without an error."""
-
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
-# No int() or float() decides what a number is: they take "1_0", "nan" and any script's digits.
+# Not int() or float(): they accept "1_0", "nan" and the digits of every script.
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}")
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,15})?|\.[0-9]{1,15}")
+_CONTROL = re.compile(r"[\x01-\x1f\x7f-\x9f\u2028\u2029]")
+_QUOTED = re.compile(r"""\s*(["'])((?:(?!\1).)*)\1\s*""", re.DOTALL)
+"""Text in one pair of quotes: ``docker run --env-file`` does not remove them."""
 _ATTRIBUTE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class ConversionError(ValueError):
-    """A raw value is not one of its setting's kind. The message continues "the value …"."""
+    """A raw value is not of its setting's kind. The message follows the place: "must be text, not …"."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +35,13 @@ class Raw:
     """A value as a source gives it.
 
     :param typed: the source has types of its own (TOML), so that text is no number.
+    :param one_line: the source is a variable, or a file of one value: a control character is a mistake there.
     :param base: the folder at which a relative path starts.
     """
 
     value: t.Any
     typed: bool = False
+    one_line: bool = False
     base: Path = Path()
 
 
@@ -47,7 +50,12 @@ def convert(setting: Setting, raw: Raw) -> t.Any:
 
     :raises ConversionError: if it is not one.
     """
-    return _CONVERTERS[setting.kind](setting, raw)
+    try:
+        return _CONVERTERS[setting.kind](setting, raw)
+    except ConversionError:
+        raise
+    except Exception as error:  # an object from the app's config, such as a proxy outside of a request
+        raise ConversionError(f"cannot be read: its value raises {type(error).__name__}") from error
 
 
 def _text(_: Setting, raw: Raw) -> str:
@@ -55,19 +63,19 @@ def _text(_: Setting, raw: Raw) -> str:
         raise ConversionError(f"must be text, not {_kind_of(raw.value)}")
     text = str.__str__(raw.value)  # of an enum the text, and not its name
     if not text.strip():
-        raise ConversionError("must not be empty; leave it out where it should not be set")
+        raise ConversionError("must not be empty; remove it to leave it unset")
     if "\0" in text:
         raise ConversionError("must not contain a NUL character")
     if re.search("[\ud800-\udfff]", text):
         raise ConversionError("must be valid UTF-8")
+    if raw.one_line and _CONTROL.search(text):
+        raise ConversionError("must not contain a control character, such as a line break")
     return text
 
 
-def _word(setting: Setting, raw: Raw) -> str:
-    return _text(setting, raw).strip()
-
-
 def _identifier(setting: Setting, raw: Raw) -> str:
+    from ..uri import NAME_BYTES
+
     text = _text(setting, raw)
     if (size := len(text.encode())) > NAME_BYTES:
         raise ConversionError(f"has {size} bytes; a name in PostgreSQL has at most {NAME_BYTES}")
@@ -124,18 +132,38 @@ def _list(setting: Setting, raw: Raw) -> tuple[str, ...]:
         raise ConversionError(f"must be a list of text, or text separated by ;, not {_kind_of(value)}")
     wrong = [item for item in items if not isinstance(item, str)]
     if wrong:
-        raise ConversionError(f"must be a list of text; {_kind_of(wrong[0])} is in it")
+        raise ConversionError(f"must be a list of text, but contains {_kind_of(wrong[0])}")
     # Items of a sequence are split as well: a guard that names "production;staging" means two.
     pieces = [piece.strip() for item in items for piece in item.split(";")]
     # A guard that names "production,staging", or a list in JSON, would protect nothing.
     wrong = [piece for piece in pieces if re.search(r"[,\n\r\[\]]", piece)]
     if wrong:
         raise ConversionError(f"must be separated by ;, not as in {quoted(wrong[0])}")
-    return tuple(_text(setting, Raw(value=piece)) for piece in pieces if piece)
+    return tuple(_text(setting, dataclasses.replace(raw, value=piece)) for piece in pieces if piece)
+
+
+def _environment(setting: Setting, raw: Raw) -> str:
+    name = _unquoted(text := _text(setting, raw))
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise ConversionError(
+            f"must be the name of an environment (letters, digits, _, - and .), not {quoted(text)}"
+        )
+    return name
+
+
+def _environments(setting: Setting, raw: Raw) -> tuple[str, ...]:
+    value = _unquoted(raw.value) if isinstance(raw.value, str) else raw.value
+    names = _list(setting, dataclasses.replace(raw, value=value))
+    return tuple(_environment(setting, Raw(value=name)) for name in names)
+
+
+def _unquoted(text: str) -> str:
+    found = _QUOTED.fullmatch(text)
+    return (found[2] if found else text).strip()
 
 
 def _choice(setting: Setting, raw: Raw) -> str:
-    text = _word(setting, raw)
+    text = _text(setting, raw).strip()
     if text not in setting.choices:
         near = difflib.get_close_matches(text.lower(), setting.choices, n=1)
         remedy = f"; did you mean {near[0]}?" if near else ""
@@ -145,11 +173,11 @@ def _choice(setting: Setting, raw: Raw) -> str:
 
 def _path(setting: Setting, raw: Raw) -> Path:
     value = os.fspath(raw.value) if isinstance(raw.value, os.PathLike) else raw.value
-    text = _text(setting, Raw(value=value))
+    text = _text(setting, dataclasses.replace(raw, value=value))
     try:
-        return raw.base / Path(text).expanduser()
-    except RuntimeError:
-        raise ConversionError(f"must not start with ~: {quoted(text)} has no home folder") from None
+        return located(raw.base, text)
+    except ValueError as error:
+        raise ConversionError(f"must be a path: {quoted(text)}: {error}") from None
 
 
 def _uri(_: Setting, raw: Raw) -> t.Any:
@@ -161,7 +189,9 @@ def _uri(_: Setting, raw: Raw) -> t.Any:
     if not isinstance(value, (str, URL, PostgresUri)):
         raise ConversionError(f"must be a PostgreSQL URI, not {_kind_of(value)}")
     if isinstance(value, str) and not value.strip():
-        raise ConversionError("must not be empty; leave it out where it should not be set")
+        raise ConversionError("must not be empty; remove it to leave it unset")
+    if isinstance(value, str) and raw.one_line and _CONTROL.search(value.strip()):
+        raise ConversionError("must not contain a control character, such as a line break")
     try:
         return PostgresUri(value)
     except UriValidationError as error:
@@ -169,7 +199,7 @@ def _uri(_: Setting, raw: Raw) -> t.Any:
 
 
 def _attribute(setting: Setting, raw: Raw) -> str:
-    text = _word(setting, raw)
+    text = _text(setting, raw).strip()
     if not _ATTRIBUTE.fullmatch(text):
         raise ConversionError(f"must be MODULE:ATTRIBUTE, as myapp.models:metadata, not {quoted(text)}")
     return text
@@ -177,7 +207,8 @@ def _attribute(setting: Setting, raw: Raw) -> str:
 
 _CONVERTERS: t.Mapping[Kind, t.Callable[[Setting, Raw], t.Any]] = {
     "text": _text,
-    "word": _word,
+    "environment": _environment,
+    "environments": _environments,
     "identifier": _identifier,
     "integer": _integer,
     "boolean": _boolean,

@@ -1,4 +1,4 @@
-"""The environment as environs reads it.
+"""The environment as environs reads it: ``NAME``, or ``NAME_FILE`` that names a file with the value.
 
 environs, with marshmallow behind it, takes longer to load than all other settings code together, so it
 loads where a variable is set, and not before.
@@ -6,26 +6,44 @@ loads where a variable is set, and not before.
 
 from __future__ import annotations
 
+import os
+import re
 import typing as t
+from pathlib import Path
 
+from . import files
 
-def variable(environ: t.Mapping[str, str], name: str) -> str | None:
-    """Return a variable's text, or None where it is not set."""
-    if name not in environ:
-        return None
+if t.TYPE_CHECKING:
     import environs
 
-    class Environment(environs.Env):
-        """By itself it reads ``os.environ``, and nothing else."""
+FILE = "_FILE"
 
-        def _get_from_environ(
-            self,
-            key: str,
-            default: t.Any,
-            *,
-            proxied: bool = False,  # noqa: ARG002
-        ) -> tuple[str, t.Any, str | None]:
-            return key, environ.get(key, default), None
 
-    text: str = Environment(eager=True, expand_vars=False).str(name)
-    return text
+def is_set(name: str) -> bool:
+    """Tell whether the environment has a variable."""
+    return name in os.environ
+
+
+def text(name: str) -> str:
+    """Return the text of a variable that is set."""
+    return str(_environment().str(name))
+
+
+def content(name: str, *, cwd: Path) -> str:
+    """Return what the file holds that a variable names, without one line break at its end.
+
+    :raises ValueError: if it cannot be read; the message says why.
+    """
+    try:
+        data = files.content(files.located(cwd, str(_environment().path(name)))).decode()
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8 text") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise ValueError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return re.sub(r"\r?\n\Z", "", data)
+
+
+def _environment() -> environs.Env:
+    import environs
+
+    return environs.Env(expand_vars=False)

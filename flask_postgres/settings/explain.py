@@ -1,7 +1,7 @@
 """Show a resolution: every setting, where its value comes from, and what it shadows.
 
-Nothing here shows a password: URIs mask themselves by component, other text loses whatever looks like
-one, and the words of a fault lose every secret that any source holds.
+No password is shown: URIs mask themselves by component; other text is masked wherever it looks like a
+password, and the messages of faults wherever they contain a secret of any source.
 """
 
 from __future__ import annotations
@@ -17,21 +17,28 @@ from .sources import PRECEDENCE
 from .tomlfile import NOT_FOUND, FileStatus
 
 
-def as_text(resolution: Resolution, *, only_changed: bool = False) -> str:
-    """Return the resolution for people, one line a value."""
+def as_text(resolution: Resolution, *, only_changed: bool = False, driver: str | None = None) -> str:
+    """Return the resolution for people, one line a value.
+
+    :param driver: the driver that administers.
+    """
     hide = _redactor(resolution)
     lines = []
     for entry in _entries(resolution, only_changed=only_changed):
         lines.append(f"{entry.name} = {_line(entry.values[0], hide)}")
         lines.extend(f"    shadows {_line(value, hide)}" for value in entry.shadowed)
+    lines += _section("Driver", [driver] if driver else [])
     lines += _section("Files", _file_lines(resolution.files))
     lines += _section("Not a setting, so without effect", resolution.unused)
     lines += _section("Faults", [hide(fault) for fault in resolution.general_faults])
     return "\n".join(lines).strip("\n")
 
 
-def as_json(resolution: Resolution, *, only_changed: bool = False) -> str:
-    """Return the resolution for programs. The paths in ``files`` are absolute."""
+def as_json(resolution: Resolution, *, only_changed: bool = False, driver: str | None = None) -> str:
+    """Return the resolution for programs. The paths in ``files`` are absolute.
+
+    :param driver: the driver that administers.
+    """
     hide = _redactor(resolution)
     document = {
         "settings": [
@@ -42,6 +49,7 @@ def as_json(resolution: Resolution, *, only_changed: bool = False) -> str:
             }
             for entry in _entries(resolution, only_changed=only_changed)
         ],
+        "driver": driver,
         "files": [{"path": str(file.path), "status": file.status} for file in resolution.files],
     }
     return json.dumps(document, indent=2)
@@ -63,7 +71,7 @@ def _line(value: Value, hide: Redactor) -> str:
 
 
 def _literal(plain: t.Any) -> str:
-    """Write a value as TOML does; a control character must not reach a terminal."""
+    """Write a value as TOML does, with control characters escaped, because they could steer a terminal."""
     if plain is None:
         return "not set"
     text = json.dumps(plain, ensure_ascii=False)
@@ -91,7 +99,7 @@ def _plain(value: t.Any) -> t.Any:
 
 
 def _file_lines(files: t.Sequence[FileStatus]) -> list[str]:
-    """List the files; those that are not there share a line, because every folder upwards has two."""
+    """List the files. Missing ones share a line, because there are two in every folder upwards."""
     lines = [f"{file.path}: {file.status}" for file in files if file.status != NOT_FOUND]
     missing = [str(file.path) for file in files if file.status == NOT_FOUND]
     return lines + ([f"{NOT_FOUND}: {', '.join(missing)}"] if missing else [])

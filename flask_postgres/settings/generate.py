@@ -24,7 +24,8 @@ BEGIN, END = "<!-- settings:begin -->", "<!-- settings:end -->"
 _EXPANDED = {"type": "string", "pattern": r"\$\{"}
 _KINDS: t.Mapping[Kind, t.Mapping[str, t.Any]] = {
     "text": {"type": "string", "minLength": 1},
-    "word": {"type": "string", "minLength": 1},
+    "environment": {"type": "string", "minLength": 1},
+    "environments": {"type": ["array", "string"], "items": {"type": "string"}},
     "identifier": {"type": "string", "minLength": 1},
     "integer": {"type": "integer"},
     "boolean": {"type": "boolean"},
@@ -37,7 +38,8 @@ _KINDS: t.Mapping[Kind, t.Mapping[str, t.Any]] = {
 }
 _TYPE_WORDS: t.Mapping[Kind, str] = {
     "text": "text",
-    "word": "text",
+    "environment": "text",
+    "environments": "list of text",
     "identifier": "text",
     "integer": "integer",
     "boolean": "true/false",

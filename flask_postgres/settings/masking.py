@@ -1,39 +1,37 @@
-"""Find passwords in values that are no valid URI, so that a fault never repeats one.
+"""Find passwords in values that are not valid URIs, so that no message repeats one.
 
-A valid URI masks itself, by component. What is left is guesswork, and guesses too much rather than too
-little: all from the first colon behind ``://`` to the last ``@``, and what stands behind ``password=``.
+A valid URI masks itself, by component. For other text this module guesses, and masks too much rather than too
+little: everything from the first colon after ``://`` to the last ``@``, and what follows ``password=``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
 import typing as t
 from urllib.parse import unquote
 
-from ..redaction import MASK
+from ..redaction import ASSIGNED, MASK, is_secret_key
 
-_PASSWORD_KEY = re.compile(r"(pass(?:word|wd)\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&;]*)", re.IGNORECASE)
 _SHOWN = 80
 """Characters of a wrong value that a message repeats."""
 
 
 def secrets_in(value: t.Any) -> tuple[str, ...]:
     """Return what may be a password in a raw value, the longest first."""
-    found = {secret for text in _texts(value) for secret in _secrets(text)} | {*_under_password_keys(value)}
-    return tuple(sorted(found, key=len, reverse=True))
+    found = (secret for key, text in _texts(value) for secret in _secrets(key, text))
+    return tuple(sorted(set(found), key=len, reverse=True))
 
 
 def names_in(value: t.Any) -> tuple[str, ...]:
     """Return the users, hosts and databases of the URIs in a raw value: they are shown on purpose."""
-    return tuple(name for text in _texts(value) if "://" in text for name in _names(text))
+    return tuple(name for _, text in _texts(value) if "://" in text for name in _names(text))
 
 
 def masked(text: str) -> str:
     """Return the text with ``***`` for everything that may be a password in it."""
     head, secret, tail = _split(text)
-    return _PASSWORD_KEY.sub(rf"\g<1>{MASK}", f"{head}{MASK}{tail}" if secret else text)
+    return ASSIGNED.sub(rf"\g<1>{MASK}", f"{head}{MASK}{tail}" if secret else text)
 
 
 def quoted(value: t.Any) -> str:
@@ -43,17 +41,20 @@ def quoted(value: t.Any) -> str:
     return json.dumps(shown, ensure_ascii=not shown.isprintable())
 
 
-def _texts(value: t.Any) -> t.Iterator[str]:
-    if hasattr(value, "render_as_string"):  # an SQLAlchemy URL of any dialect; it is a tuple as well
-        yield value.render_as_string(hide_password=False)
-    elif isinstance(value, str):
-        yield value
-    elif isinstance(value, t.Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for item in value:
-            yield from _texts(item)
+def _texts(value: t.Any) -> t.Iterator[tuple[str, str]]:
+    """Yield every text in a value, with the key under which it stands. A dictionary may contain itself."""
+    seen: set[int] = set()
+    waiting = [("", value)]
+    while waiting:
+        key, item = waiting.pop()
+        if hasattr(item, "render_as_string"):  # an SQLAlchemy URL of any dialect; it is a tuple as well
+            yield key, item.render_as_string(hide_password=False)
+        elif isinstance(item, str):
+            yield key, item
+        elif isinstance(item, (t.Mapping, list, tuple, set, frozenset)) and id(item) not in seen:
+            seen.add(id(item))
+            inner = item.items() if isinstance(item, t.Mapping) else ((key, one) for one in item)
+            waiting += [(str(name), one) for name, one in inner]
 
 
 def _names(text: str) -> t.Iterator[str]:
@@ -65,19 +66,10 @@ def _names(text: str) -> t.Iterator[str]:
         yield from filter(None, (url.username, url.host, url.database))
 
 
-def _under_password_keys(value: t.Any) -> t.Iterator[str]:
-    if not isinstance(value, t.Mapping):
-        return
-    for key, item in value.items():
-        if isinstance(item, str) and _PASSWORD_KEY.fullmatch(f"{key}="):
-            yield item
-        else:
-            yield from _under_password_keys(item)
-
-
-def _secrets(text: str) -> t.Iterator[str]:
-    for secret in (_split(text)[1], *(match[2] for match in _PASSWORD_KEY.finditer(text))):
-        yield from (spelling for spelling in (secret, unquote(secret), secret.strip("'")) if spelling)
+def _secrets(key: str, text: str) -> t.Iterator[str]:
+    whole = [text] if is_secret_key(key) else []
+    for secret in (*whole, _split(text)[1], *(match[2] for match in ASSIGNED.finditer(text))):
+        yield from (spelling for spelling in (secret, unquote(secret), secret.strip("'\"")) if spelling)
 
 
 def _split(text: str) -> tuple[str, str, str]:

@@ -1,8 +1,8 @@
-"""Decide what each setting is, and keep what lost.
+"""Decide the value of each setting, and keep the values that it shadows.
 
-A name is looked up in every source of ``PRECEDENCE``; the first that has it wins and the rest are kept as
-shadowed, so that ``config --show`` is a view of the decision and not a second one. Every value of ours is
-checked, also a shadowed one: a wrong type is an error wherever it stands.
+A name is looked up in every source of ``PRECEDENCE``; the first value wins and the others are kept as
+shadowed, so that ``config --show`` only prints the result. Every value of our own names is checked, also
+a shadowed one: a wrong type is an error in every source.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FOREIGN: t.Mapping[str, tuple[tuple[Source, str], ...]] = {
     "target_database_uri": (("app", "SQLALCHEMY_DATABASE_URI"), ("env", "SQLALCHEMY_DATABASE_URI")),
     "env": (("app", "FLASK_ENV"), ("app", "ENV"), ("env", "FLASK_ENV")),
 }
-"""Names that are not ours, but decide a setting that none of ours sets. Highest first."""
+"""Names that are not ours, but set a setting that none of ours sets. Highest first."""
 
 EngineUrl = t.Callable[[], t.Any]
 
@@ -50,7 +50,6 @@ def resolve(
     *,
     cli: t.Mapping[str, t.Any],
     app_config: t.Mapping[str, t.Any] | None,
-    environ: t.Mapping[str, str],
     cwd: Path,
     root_path: Path | None,
     debug: bool,
@@ -71,14 +70,14 @@ def resolve(
     readings: dict[Source, Reading] = {
         "cli": read_cli(cli, cwd=cwd),
         "app": read_app(app_config, cwd=cwd),
-        "toml": read_toml(config_file=config_file, environ=environ, cwd=cwd, root_path=root_path),
-        "env": read_env(environ, cwd=cwd),
+        "toml": read_toml(config_file=config_file, cwd=cwd, root_path=root_path),
+        "env": read_env(cwd=cwd),
     }
     entries = []
     for setting in SETTINGS:
         candidates = _own(setting, readings)
         if setting.name != "target_database_uri" or default_bind:
-            candidates += _foreign(setting, app_config=app_config, environ=environ)
+            candidates += _foreign(setting, app_config=app_config or {})
         if setting.name == "target_database_uri" and not candidates and default_bind:
             candidates = _engine(engine_url)
         values = (*_judged(setting, candidates), _default(setting, debug))
@@ -99,11 +98,9 @@ def _own(setting: Setting, readings: t.Mapping[Source, Reading]) -> list[_Candid
     ]
 
 
-def _foreign(
-    setting: Setting, *, app_config: t.Mapping[str, t.Any] | None, environ: t.Mapping[str, str]
-) -> list[_Candidate]:
+def _foreign(setting: Setting, *, app_config: t.Mapping[str, t.Any]) -> list[_Candidate]:
     found = (
-        (source, read_foreign(source, name, app_config=app_config or {}, environ=environ))
+        (source, read_foreign(source, name, app_config=app_config))
         for source, name in FOREIGN.get(setting.name, ())
     )
     return [_Candidate(source=source, found=value, foreign=True) for source, value in found if value]

@@ -1,4 +1,4 @@
-"""What was decided about each setting, and what lost."""
+"""The value of each setting with its origin, and the values that it shadows."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Resolution:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What every command should say: files that were found and, for safety, not read."""
+        """What every command prints: files that were found and, for safety, not read."""
         return tuple(f"{file.path}: {file.status}" for file in self.files if file.note)
 
     @functools.cached_property
@@ -118,7 +118,7 @@ class Resolution:
         """Yield the users, hosts, databases and other names that are shown on purpose."""
         for entry in self.entries:
             for value in entry.values:
-                if entry.setting.kind in ("identifier", "word", "choice") and value.value is not None:
+                if entry.setting.kind in ("identifier", "environment", "choice") and value.value is not None:
                     yield value.value
                 elif hasattr(value.value, "hosts"):
                     hosts = (host for host, _ in value.value.hosts)

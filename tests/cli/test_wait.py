@@ -207,6 +207,12 @@ def test_a_wrong_password(server: Server, dbname: str, project: Project, driver:
     assert time.monotonic() - begin < 30
 
 
+def test_not_a_number_is_no_timeout(project: Project) -> None:
+    done = project.here("wait", "--timeout", "nan")
+    assert done.code == 2
+    assert "Invalid value for '--timeout': 'nan' is not a valid number of seconds." in done.err
+
+
 @pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
 def test_nothing_listens(server: Server, project: Project, driver: str) -> None:
     port = free_port()

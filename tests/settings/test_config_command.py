@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -84,11 +85,26 @@ def test_broken_configuration_is_shown_and_ends_with_2(
     assert "Traceback" not in result.output
 
 
-def test_app_that_cannot_be_loaded_is_said(run: Run) -> None:
+def test_app_that_cannot_be_loaded_is_said_and_ends_with_2(run: Run) -> None:
     result = run("--uri", URI, broken=True)
-    assert result.exit_code == 0
+    assert result.exit_code == 2
     assert "the app's config was not read" in result.output
     assert '"postgresql://me:***@localhost:1/db"  (cli: --uri)' in result.output
+
+
+def test_missing_app_is_no_broken_one(project: Project) -> None:
+    assert project.psql("config").code == 0
+    assert project.run("--app", "nosuch", "psql", "config").code == 2
+    project.write({"app.py": "import nowhere"})
+    assert project.psql("config").code == 2
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_driver_is_shown(run: Run, driver: str) -> None:
+    uri = URI.replace("postgresql", f"postgresql+{driver}")
+    shown = rf"{driver} \({driver}[\w-]* [\d.]+(, {driver}-\w+ [\d.]+)?\)"
+    assert re.search(f"^Driver:\n    {shown}$", run("--uri", uri).output, re.MULTILINE)
+    assert re.fullmatch(shown, json.loads(run("--json", "--uri", uri).output)["driver"])
 
 
 @pytest.mark.parametrize(("flag", "text"), [("--schema", schema_text()), ("--example", example_text())])
@@ -144,15 +160,19 @@ def test_a_working_directory_that_is_gone(run: Run, folder: Path, monkeypatch: p
     assert result.output == "Error: the working directory does not exist any more. Change to one that does.\n"
 
 
-def test_a_disk_that_is_full(project: Project) -> None:
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("python", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("arguments", [("config",), ("config", "--help"), ("--help",)], ids=" ".join)
+def test_full_disk_is_one_line_and_exits_with_1(
+    project: Project, arguments: tuple[str, ...], python: dict[str, str]
+) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "flask", "psql", "config"],
-            cwd=project.folder, env=project.env, stdout=full, stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-m", "flask", "psql", *arguments],
+            cwd=project.folder, env={**project.env, **python}, stdout=full, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-    assert done.returncode == 1
-    last = done.stderr.splitlines()[-1]
-    assert last == "Error: the system refuses: [Errno 28] No space left on device."
+    expected = "Error: the system refuses: [Errno 28] No space left on device."
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (1, [expected])
 
 
 def test_variables_do_not_set_options(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
+from werkzeug.local import LocalProxy
 
 from flask_postgres.settings.convert import ConversionError, Raw, convert
 from flask_postgres.settings.schema import BY_NAME, SETTINGS, Setting
@@ -36,7 +37,14 @@ class Number(enum.IntEnum):
         ("admin_dbname", "My DB", "My DB"),
         ("admin_dbname", "é" * 31, "é" * 31),
         ("env", " staging ", "staging"),
+        ("env", '"production"', "production"),
+        ("env", " 'Zoë.2_x-y' ", "Zoë.2_x-y"),
         ("env", Name.PRODUCTION, "production"),
+        ("cli_disallowed_envs", '"production"', ("production",)),
+        ("cli_disallowed_envs", "'production; staging'", ("production", "staging")),
+        ("cli_disallowed_envs", "'production'; \"staging\"", ("production", "staging")),
+        ("cli_disallowed_envs", ['"production"', "a;b"], ("production", "a", "b")),
+        ("cli_disallowed_envs", '""', ()),
         ("cli_disallowed_envs", [Name.PRODUCTION], ("production",)),
         ("cli_disallowed_envs", Name.PRODUCTION, ("production",)),
         ("connection_limit", Number.FIVE, 5),
@@ -83,8 +91,8 @@ def test_a_path_may_start_at_the_home_folder(monkeypatch: pytest.MonkeyPatch) ->
     ("name", "raw", "message"),
     [
         ("owner", 5, "must be text, not a whole number"),
-        ("owner", "", "must not be empty; leave it out where it should not be set"),
-        ("env", "  ", "must not be empty; leave it out where it should not be set"),
+        ("owner", "", "must not be empty; remove it to leave it unset"),
+        ("env", "  ", "must not be empty; remove it to leave it unset"),
         ("owner", "a\0b", "must not contain a NUL character"),
         ("owner", "a\udcffb", "must be valid UTF-8"),
         ("owner", "é" * 32, "has 64 bytes; a name in PostgreSQL has at most 63"),
@@ -108,28 +116,53 @@ def test_a_path_may_start_at_the_home_folder(monkeypatch: pytest.MonkeyPatch) ->
         ("protect", 2, "must be true or false, not a whole number"),
         ("extensions", 5, "must be a list of text, or text separated by ;, not a whole number"),
         ("extensions", {"a": 1}, "must be a list of text, or text separated by ;, not a table"),
-        ("extensions", ["a", 5], "must be a list of text; a whole number is in it"),
+        ("extensions", ["a", 5], "must be a list of text, but contains a whole number"),
         ("cli_disallowed_envs", "a; production,staging",
          'must be separated by ;, not as in "production,staging"'),
         ("cli_disallowed_envs", "production\nstaging",
          'must be separated by ;, not as in "production\\nstaging"'),
         ("cli_disallowed_envs", '["production"]',
          'must be separated by ;, not as in "[\\"production\\"]"'),
+        *((name, raw, f'must be the name of an environment (letters, digits, _, - and .), not {shown}')
+          for name in ("env", "cli_disallowed_envs")
+          for raw, shown in (("production staging", '"production staging"'), ("a|b", '"a|b"'),
+                             ('"production', '"\\"production"'), ('""a""', '"\\"\\"a\\"\\""'))),
         ("init_with", "migration", "must be one of auto, callback, migrations, create_all, "
          'not "migration"; did you mean migrations?'),
         ("server", "zzz", 'must be one of auto, embedded, external, not "zzz"'),
         ("metadata", "app.models", 'must be MODULE:ATTRIBUTE, as myapp.models:metadata, not "app.models"'),
         ("server_data_dir", 5, "must be text, not a whole number"),
         ("server_data_dir", "~nobody-of-this-name/x",
-         'must not start with ~: "~nobody-of-this-name/x" has no home folder'),
+         'must be a path: "~nobody-of-this-name/x": there is no home folder for the ~ in it'),
         ("target_database_uri", 5, "must be a PostgreSQL URI, not a whole number"),
-        ("target_database_uri", " ", "must not be empty; leave it out where it should not be set"),
+        ("target_database_uri", " ", "must not be empty; remove it to leave it unset"),
     ],
 )  # fmt: skip
 def test_wrong_values_are_one_line(name: str, raw: t.Any, message: str) -> None:
     with pytest.raises(ConversionError) as caught:
         convert(BY_NAME[name], Raw(value=raw))
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\x1b", "\x7f", "\x85", "\u2028"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("owner", "a{}b"), ("owner", "a{}"), ("target_database_uri", "postgresql://h/db{}second"),
+     ("extensions", "a{}b"), ("server_data_dir", "a{}b"), ("encoding", "a{}b")],
+)  # fmt: skip
+def test_control_character_in_a_variable_or_secret_file_is_a_mistake(
+    name: str, value: str, character: str
+) -> None:
+    raw = value.format(character)
+    with pytest.raises(ConversionError, match="must"):
+        convert(BY_NAME[name], Raw(value=raw, one_line=True))
+
+
+def test_value_that_raises_is_a_fault() -> None:
+    """A proxy in the app's config, for one, which looks for something that is there in requests alone."""
+    tenants: dict[str, str] = {}
+    with pytest.raises(ConversionError, match="cannot be read: its value raises KeyError"):
+        convert(BY_NAME["owner"], Raw(value=LocalProxy(lambda: tenants["mine"])))
 
 
 @pytest.mark.parametrize(

@@ -47,12 +47,14 @@ class TestText:
             ("connect_timeout", "2.5", "2.5"),
             ("server_data_dir", "/a/b", '"/a/b"'),
             ("owner", "Zoë", '"Zoë"'),
-            ("owner", "a\x1b[31mb", '"a\\u001b[31mb"'),
         ],
     )
     def test_values_are_written_as_in_toml(self, name: str, value: str, shown: str) -> None:
         resolution = resolved(environ={f"FLASK_POSTGRES_{name.upper()}": value})
         assert f"{name} = {shown}  (env: " in as_text(resolution)
+
+    def test_control_character_is_escaped(self) -> None:
+        assert 'owner = "a\\u001b[31mb"  (cli: ' in as_text(resolved(cli={"owner": "a\x1b[31mb"}))
 
     def test_fault_stands_in_the_place_of_the_value(self) -> None:
         shown = as_text(resolved(environ={"FLASK_POSTGRES_PROTECT": "perhaps"}))
@@ -96,6 +98,7 @@ class TestJson:
                     "shadowed": [{"value": [], "source": "default", "origin": "built in"}],
                 }
             ],
+            "driver": None,
             "files": [{"path": str(path), "status": "read"}],
         }
 

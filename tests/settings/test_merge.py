@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from flask_postgres.errors import SettingsError, Unsupported
 from flask_postgres.settings.convert import Raw, convert
+from flask_postgres.settings.masking import secrets_in
 from flask_postgres.settings.schema import SETTINGS, Setting, Settings
 from flask_postgres.settings.sources import PRECEDENCE
 from flask_postgres.uri import PostgresUri
@@ -53,7 +54,8 @@ def test_highest_source_wins_and_the_others_are_shadowed_in_order(folder: Path, 
 
 VALUES: dict[str, tuple[t.Any, ...]] = {
     "text": ("cli", "app", "toml", "env"),
-    "word": ("cli", "app", "toml", "env"),
+    "environment": ("cli", "app", "toml", "env"),
+    "environments": (("cli",), ["app"], ["toml"], "env;env2"),
     "identifier": ("cli", "app", "toml", "env"),
     "integer": ("4", 3, 2, "1"),
     "seconds": ("4", 3, 2.5, "1"),
@@ -209,7 +211,7 @@ class TestEnv:
 
     def test_empty_one_of_ours_does_not_pass_the_guard(self) -> None:
         faults = resolved(environ={"FLASK_POSTGRES_ENV": " "}, debug=True).faults
-        assert faults == ("FLASK_POSTGRES_ENV: must not be empty; leave it out where it should not be set",)
+        assert faults == ("FLASK_POSTGRES_ENV: must not be empty; remove it to leave it unset",)
 
 
 class TestFaults:
@@ -268,9 +270,14 @@ class TestSecrets:
         app_config = {"SQLALCHEMY_DATABASE_URI": make_url("mysql://u:canary@h/db")}
         assert "canary" in set(resolved(app_config=app_config, cli={"target_database_uri": OWN}).secrets())
 
-    def test_percent_encoded_is_known_in_both_spellings(self) -> None:
-        secrets = set(resolved(environ={"SQLALCHEMY_DATABASE_URI": "postgresql://u:p%40ss@h/db"}).secrets())
-        assert {"p@ss", "p%40ss"} <= secrets
+    def test_percent_encoded_is_known_as_it_is_meant(self) -> None:
+        resolution = resolved(environ={"SQLALCHEMY_DATABASE_URI": "postgresql://u:p%40ss@h/db"})
+        assert set(resolution.secrets()) == {"p@ss"}
+
+    def test_under_the_keys_of_a_dictionary_that_contains_itself(self) -> None:
+        binds: dict[str, t.Any] = {"a": {"connect_args": {"oauth_client_secret": "canary", "user": "me"}}}
+        binds["b"] = [binds, binds]
+        assert secrets_in(binds) == ("canary",)
 
     def test_shown_names_are_those_of_every_uri(self) -> None:
         uri = "postgresql://me@/db?host=a&host=b"

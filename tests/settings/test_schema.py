@@ -22,7 +22,8 @@ SPEC = (
 
 TYPES: dict[str, t.Any] = {
     "text": str,
-    "word": str,
+    "environment": str,
+    "environments": tuple[str, ...],
     "identifier": str,
     "attribute": str,
     "integer": int,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flask_postgres.settings import tomlfile
-from flask_postgres.settings.sources import PRECEDENCE, read_env
+from flask_postgres.settings.sources import PRECEDENCE
 
 from .resolving import resolved
 
@@ -21,14 +21,20 @@ def test_precedence_is_the_one_of_the_specification() -> None:
 
 
 class TestEnvironment:
-    def test_reads_what_it_is_given_and_nothing_else(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("FLASK_POSTGRES_OWNER", "somebody else")
-        reading = read_env({"FLASK_POSTGRES_ENCODING": "UTF8"}, cwd=Path("/"))
-        assert {name: found.raw.value for name, found in reading.values.items()} == {"encoding": "UTF8"}
+    @pytest.mark.parametrize("value", ["{{HOME}}", "$HOME", "${HOME:-x}", "\\$HOME"])
+    def test_value_is_taken_as_it_is(self, value: str) -> None:
+        environ = {"FLASK_POSTGRES_OWNER": value, "HOME": "/home"}
+        assert resolved(environ=environ)["owner"].value == value
+
+    def test_file_of_two_lines_is_a_fault(self, folder: Path) -> None:
+        (folder / "secret").write_text("postgresql://h/db\nsecond\n")
+        name = "FLASK_POSTGRES_TARGET_DATABASE_URI_FILE"
+        (fault,) = resolved(environ={name: "secret"}, cwd=folder).faults
+        assert fault == f"{name} (secret): must not contain a control character, such as a line break"
 
     @pytest.mark.parametrize(
         ("content", "value"),
-        [("me", "me"), ("me\n", "me"), ("me\r\n", "me"), ("me\n\n", "me\n"), (" me ", " me ")],
+        [("me", "me"), ("me\n", "me"), ("me\r\n", "me"), (" me ", " me ")],
     )
     def test_file_variable_loses_one_newline(self, folder: Path, content: str, value: str) -> None:
         (folder / "secret").write_bytes(content.encode())
@@ -49,8 +55,8 @@ class TestEnvironment:
             (Path.mkdir, "the file cannot be read: it is not a regular file"),
             (os.mkfifo, "the file cannot be read: it is not a regular file"),
             (
-                lambda path: path.write_bytes(b"x" * 1_000_001),
-                "the file cannot be read: it has more than 1,000,000 bytes",
+                lambda path: path.write_bytes(b"x" * (1024 * 1024 + 1)),
+                "the file cannot be read: it is larger than 1 MiB",
             ),
             (lambda path: path.write_bytes(b"\xff"), "the file is not UTF-8 text"),
         ],
@@ -232,6 +238,20 @@ class TestSearch:
         (folder / "a").mkdir()
         assert resolved(cwd=folder / "a").settings.server_data_dir == folder / "data"
 
+    def test_relative_path_starts_at_the_folder_of_the_real_file(self, folder: Path) -> None:
+        """The folder of a link may be a stranger's, and the path may name programs to run."""
+        (folder / "real").mkdir()
+        (folder / "real" / "settings.toml").write_text('server_bin_dir = "bin"\n')
+        (folder / "flask_postgres.toml").symlink_to("real/settings.toml")
+        assert resolved(cwd=folder).settings.server_bin_dir == folder / "real" / "bin"
+
+    @pytest.mark.parametrize("name", ["flask_postgres.toml", "pyproject.toml"])
+    def test_huge_file_is_a_fault_and_is_not_read(self, folder: Path, name: str) -> None:
+        with (folder / name).open("wb") as file:
+            file.truncate(10**12)  # sparse: reading it would take minutes, and all the memory
+        faults = resolved(cwd=folder).faults
+        assert faults == (f"{folder / name}: cannot be read: it is larger than 1 MiB",)
+
     def test_broken_pyproject_of_somebody_else_is_passed_by(self, folder: Path) -> None:
         (folder / "pyproject.toml").write_text("[tool.other\n")
         resolution = resolved(cwd=folder)
@@ -250,17 +270,35 @@ class TestSearch:
         assert resolution.files[0].status == "not read: it is not a file"
 
 
+Owned = t.Callable[[Path], None]
+
+
+@pytest.fixture
+def give_away(monkeypatch: pytest.MonkeyPatch) -> Owned:
+    """Return what makes a file another user's: root can give it away, anybody else becomes another one."""
+
+    def give_away(path: Path) -> None:
+        if os.getuid() == 0:
+            os.chown(path, 12345, -1, follow_symlinks=False)
+        else:
+            owner = path.lstat().st_uid
+            monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+
+    return give_away
+
+
+root_alone = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can chown")
+
+
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has no owners of this kind")
 class TestOwner:
-    """The tests stay the same user, and the file's owner is another: who "we" are is what changes."""
-
     @pytest.mark.parametrize("name", ["flask_postgres.toml", "pyproject.toml"])
     def test_file_of_another_user_upwards_is_not_read_and_that_is_said(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+        self, folder: Path, give_away: Owned, name: str
     ) -> None:
         path = table(folder / name, "attacker")
         (folder / "a").mkdir()
-        monkeypatch.setattr(os, "getuid", lambda: path.stat().st_uid + 1)
+        give_away(path)
         resolution = resolved(cwd=folder / "a")
         assert not resolution.is_set("owner")
         assert resolution.notes == (
@@ -268,24 +306,74 @@ class TestOwner:
         )
 
     def test_file_of_another_user_in_the_starting_folder_is_read(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+        self, folder: Path, give_away: Owned
     ) -> None:
-        path = table(folder / "flask_postgres.toml", "bind mount")
-        monkeypatch.setattr(os, "getuid", lambda: path.stat().st_uid + 1)
+        give_away(table(folder / "flask_postgres.toml", "bind mount"))
         assert resolved(cwd=folder)["owner"].value == "bind mount"
 
-    def test_but_not_where_everybody_can_put_one(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        path = table(folder / "flask_postgres.toml", "attacker")
+    def test_but_not_where_everybody_can_put_one(self, folder: Path, give_away: Owned) -> None:
+        give_away(table(folder / "flask_postgres.toml", "attacker"))
         folder.chmod(0o1777)
-        monkeypatch.setattr(os, "getuid", lambda: path.stat().st_uid + 1)
         resolution = resolved(cwd=folder)
         assert not resolution.is_set("owner")
         assert len(resolution.notes) == 1
 
-    def test_named_file_is_read_whoever_owns_it(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_named_file_is_read_whoever_owns_it(self, folder: Path, give_away: Owned) -> None:
         path = table(folder / "flask_postgres.toml", "named")
-        monkeypatch.setattr(os, "getuid", lambda: path.stat().st_uid + 1)
+        give_away(path)
         assert resolved(cwd=folder, config_file=str(path))["owner"].value == "named"
+
+    @root_alone
+    @pytest.mark.parametrize("upwards", [True, False])
+    def test_link_of_another_user_to_a_file_of_ours_is_not_followed(
+        self, folder: Path, give_away: Owned, upwards: bool
+    ) -> None:
+        """A stranger could choose which of our configurations holds in a shared folder."""
+        (folder / "shared" / "work").mkdir(parents=True)
+        link = folder / "shared" / "flask_postgres.toml"
+        link.symlink_to(table(folder / "production" / "flask_postgres.toml", "production"))
+        give_away(link)
+        (folder / "shared").chmod(0o1777)
+        resolution = resolved(cwd=folder / "shared" / ("work" if upwards else ""))
+        assert not resolution.is_set("owner")
+        assert "another user owns" in resolution.notes[0]
+
+    @root_alone
+    def test_link_to_a_file_in_a_folder_of_another_user_is_not_followed(
+        self, folder: Path, give_away: Owned
+    ) -> None:
+        path = table(folder / "theirs" / "flask_postgres.toml", "attacker")
+        (folder / "flask_postgres.toml").symlink_to(path)
+        (folder / "a").mkdir()
+        give_away(path.parent)
+        (note,) = resolved(cwd=folder / "a").notes
+        assert f"not read: another user owns the folder {path.parent}; name it" in note
+
+    def test_links_and_folders_of_ours_are_followed(self, folder: Path) -> None:
+        table(folder / "config" / "flask_postgres.toml", "mine")
+        (folder / "flask_postgres.toml").symlink_to("config/flask_postgres.toml")
+        (folder / "a").mkdir()
+        resolution = resolved(cwd=folder / "a")
+        assert (resolution["owner"].value, resolution.notes) == ("mine", ())
+
+    @pytest.mark.parametrize(
+        ("mode", "in_itself", "read"),
+        [(0o777, True, False), (0o777, False, False), (0o1777, True, False), (0o1777, False, True),
+         (0o775, True, True), (0o755, True, True)],
+    )  # fmt: skip
+    def test_folder_that_everybody_can_write_to(
+        self, folder: Path, mode: int, in_itself: bool, read: bool
+    ) -> None:
+        """In a sticky one, such as /tmp, others cannot exchange a folder of ours, but can link to a file."""
+        open_folder = folder / "open"
+        place = open_folder if in_itself else open_folder / "mine"
+        (place / "work").mkdir(parents=True)
+        table(place / "flask_postgres.toml", "mine")
+        open_folder.chmod(mode)
+        resolution = resolved(cwd=place / "work")
+        assert resolution.is_set("owner") == read
+        note = f"everybody can write to the folder {open_folder}; name it with --config"
+        assert read or note in resolution.notes[0]
 
 
 class TestNamed:
@@ -316,7 +404,21 @@ class TestNamed:
 
     def test_folder_is_a_fault(self, folder: Path) -> None:
         (fault,) = resolved(cwd=folder, config_file=".").faults
-        assert "cannot be read: Is a directory" in fault
+        assert "cannot be read: it is not a regular file" in fault
+
+    @pytest.mark.parametrize("name", ["/dev/null", "a pipe"])
+    def test_device_or_pipe_is_a_fault(self, folder: Path, name: str) -> None:
+        """/dev/null would be a configuration without a guard."""
+        os.mkfifo(folder / "a pipe")
+        (fault,) = resolved(cwd=folder, environ={"FLASK_POSTGRES_CONFIG": name}).faults
+        assert fault == f"{folder / name}: cannot be read: it is not a regular file"
+
+    def test_home_folder_is_expanded(self, folder: Path) -> None:
+        (folder / "mine.toml").write_text('owner = "me"')
+        assert resolved(environ={"FLASK_POSTGRES_CONFIG": "~/mine.toml", "HOME": str(folder)}).is_set("owner")
+        assert resolved(environ={"FLASK_POSTGRES_CONFIG": "~nobody-of-this-name/x"}).faults == (
+            "FLASK_POSTGRES_CONFIG: ~nobody-of-this-name/x: there is no home folder for the ~ in it",
+        )
 
 
 @pytest.mark.parametrize("example", INVALID, ids=lambda path: path.stem)

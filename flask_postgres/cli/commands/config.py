@@ -9,6 +9,9 @@ import click
 from ...settings.schema import SETTINGS
 from .. import options as opt
 
+if t.TYPE_CHECKING:
+    from ...uri import PostgresUri
+
 
 @click.command("config", epilog="Example: flask psql config --only-changed")
 @opt.option("--show", is_flag=True, help="Show every setting; so does the bare command.")
@@ -23,8 +26,8 @@ def command(
 ) -> None:
     """Show every setting: its value, where it comes from, and what it shadows.
 
-    Works without a server, in every environment, and on a broken app or configuration: a fault then
-    stands in the place of its setting, and the exit code is 2.
+    Works without a server, in every environment, and with a broken app or configuration: the exit code is
+    then 2, and a fault is shown instead of the value of its setting.
     """
     if not (schema or example):
         _show(only_changed=only_changed, as_json=as_json)
@@ -48,6 +51,23 @@ def _show(*, only_changed: bool, as_json: bool) -> None:
     view = explain.as_json if as_json else explain.as_text
     # Not through the redactor: the view masks each value for itself, and a password such as "app" or
     # "name" must not turn the words around the values, or the keys of the JSON, into ***.
-    click.echo(view(resolution, only_changed=only_changed))
+    driver = _driver(resolution["target_database_uri"].value)
+    click.echo(view(resolution, only_changed=only_changed, driver=driver))
     if resolution.faults:
         raise SettingsError(resolution.faults)
+    if invocation.app_is_broken:
+        invocation.ctx.exit(SettingsError.exit_code)
+
+
+def _driver(uri: PostgresUri | None) -> str | None:
+    """Return the driver that administers the target, if there is one."""
+    from ...errors import FlaskPostgresError
+
+    if uri is None:
+        return None
+    from ...postgres.drivers import administrative, described
+
+    try:
+        return described(str(administrative(uri).uri.driver))
+    except FlaskPostgresError as error:
+        return error.message

@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
 @opt.force
 @opt.force_disconnect
 @opt.dry_run
+@opt.no_app
 @opt.common_options
 def create(**_: t.Any) -> None:
     """Create the database, empty.
@@ -48,6 +49,7 @@ def init(**_: t.Any) -> None:
 @opt.force
 @opt.force_disconnect
 @opt.dry_run
+@opt.no_app
 @opt.common_options
 def drop(**_: t.Any) -> None:
     """Drop the database, after a confirmation.
@@ -98,6 +100,7 @@ def reset(**_: t.Any) -> None:
 @opt.option("--discard", is_flag=True, help="Drop what was set aside, instead of putting it back.")
 @opt.force
 @opt.dry_run
+@opt.no_app
 @opt.common_options
 def recover(*, discard: bool, **_: t.Any) -> None:
     """Put back what an interrupted command had set aside.
@@ -126,6 +129,7 @@ def protect(**_: t.Any) -> None:
 @opt.bind_options
 @opt.force
 @opt.dry_run
+@opt.no_app
 @opt.common_options
 def unprotect(**_: t.Any) -> None:
     """Lift the protection of the database, after a confirmation."""

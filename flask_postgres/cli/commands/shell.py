@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
 @click.argument("arguments", metavar="[-- PSQL_ARGUMENTS]", nargs=-1, type=click.UNPROCESSED)
 @opt.setting_options(*opt.TARGET)
 @opt.bind_key
+@opt.no_app
 @opt.common_options
 def command(*, arguments: tuple[str, ...], **_: t.Any) -> None:
     """Open psql on the database.

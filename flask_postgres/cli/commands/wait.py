@@ -12,7 +12,7 @@ from .. import options as opt
 @click.command("wait", epilog="Example, before the app starts: flask psql wait --timeout 120")
 @opt.option(
     "--timeout",
-    type=click.FloatRange(min=0, max=86_400),
+    type=opt.Seconds(min=0, max=86_400),
     default=60,
     show_default=True,
     metavar="SECONDS",
@@ -24,8 +24,8 @@ from .. import options as opt
 def command(*, timeout: float, **_: t.Any) -> None:
     """Wait until the server accepts connections.
 
-    For containers and CI, where the server may start after the app. What time can heal is tried again;
-    a wrong password is an error at once. The database itself need not exist. No server is started.
+    For containers and CI, where the server may start after the app. Errors that may be temporary are retried;
+    a wrong password fails at once. The database need not exist. No server is started.
     """
     from ...postgres import waiting
     from ...postgres.probe import address_text
