@@ -137,6 +137,7 @@ def _request(
         protect=settings.protect,
         among_others=among_others,
         how=how,
+        init_chosen=options.get("init_with") is not None,
     )
 
 

@@ -31,6 +31,7 @@ class Request:
     :param clauses: the clauses of CREATE DATABASE, by their settings' names.
     :param among_others: whether the command is about other databases as well: all of them or none.
     :param how: what initializing will run, in words.
+    :param init_chosen: whether the user has typed what initializes.
     """
 
     command: CommandName
@@ -43,6 +44,7 @@ class Request:
     protect: bool = False
     among_others: bool = False
     how: str = "the app's own means"
+    init_chosen: bool = False
 
     @property
     def may_destroy(self) -> bool:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from .admin import Session
 
 
+def count_tables(session: Session) -> int:
+    """Return how many tables the session's database has, without partitions and those of extensions."""
+    return int(session.value(_TABLES))
+
+
 def holds_rows(session: Session) -> bool:
     """Tell whether a table in the session's database may hold a row; Alembic's version table aside.
 
@@ -24,4 +29,14 @@ SELECT EXISTS (
       WHERE d.classid = CAST('pg_catalog.pg_class' AS pg_catalog.regclass)
         AND d.objid = c.oid AND d.deptype = 'e')
 ) OR EXISTS (SELECT 1 FROM pg_catalog.pg_largeobject_metadata)
+"""
+
+# Partitions belong to a table that is counted, and an extension's tables come and go with it.
+_TABLES = """
+SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+    WHERE d.classid = CAST('pg_catalog.pg_class' AS pg_catalog.regclass)
+      AND d.objid = c.oid AND d.deptype = 'e')
 """

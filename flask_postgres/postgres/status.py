@@ -153,7 +153,7 @@ def _any_session(connector: Connector) -> Session:
 
 
 def _look_inside(status: Status, session: Session) -> Status:
-    tables = int(session.value(_TABLES))
+    tables = contents.count_tables(session)
     facts = status.facts
     if session.value("SELECT to_regclass('pg_catalog.pg_dist_node')") is not None:
         nodes = int(session.value("SELECT count(*) FROM pg_catalog.pg_dist_node WHERE groupid <> 0"))
@@ -188,14 +188,3 @@ def _leftovers(facts: Facts, condition: Condition) -> t.Iterator[Leftover]:
     for item in facts.foreign:
         statement = ddl.sql_text(ddl.DropDatabase(item.name))
         yield Leftover(item.name, "foreign", item.size, Sql("If it is not needed, run", statement))
-
-
-# Partitions belong to a table that is counted, and an extension's tables come and go with it.
-_TABLES = """
-SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
-    WHERE d.classid = CAST('pg_catalog.pg_class' AS pg_catalog.regclass)
-      AND d.objid = c.oid AND d.deptype = 'e')
-"""

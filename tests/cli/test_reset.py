@@ -8,7 +8,7 @@ from flask_postgres.postgres.marks import State
 
 from ..project import Project
 from ..servers import Server
-from .looking import error, full, mark, oid, pets, said
+from .looking import error, full, mark, oid, pets, said, tables
 
 SQL = "db.create_all()\ndb.session.execute(db.text('{}'))"
 FAILING = [
@@ -137,3 +137,24 @@ def test_an_unfinished_database_counts_as_absent(project: Project, server: Serve
     result = project.here("reset", input=f"{dbname}\n")
     assert result.code == 0, str(result)
     assert pets(server, dbname) == ["Fido"]
+
+
+@pytest.mark.parametrize("command", [["reset"], ["setup", "-o"]])
+def test_a_reset_that_creates_no_table_keeps_those_there_are(
+    project: Project, server: Server, dbname: str, driver: str, command: list[str]
+) -> None:
+    """The app fills its database by other means, or no longer imports its models."""
+    project.app(server.uri(dbname, driver)).here("setup")
+    before = oid(server, dbname)
+    project.app(server.uri(dbname, driver), callback="pass")
+    message = error(project.here(*command, "--force"))
+    assert f'initializing "{dbname}" created no table, and the old database has 1.' in message
+    assert f'Database "{dbname}" is as it was.' in message
+    assert message.endswith("or to replace it all the same: --init-with create_all")
+    assert (oid(server, dbname), pets(server, dbname)) == (before, ["Fido"])
+    assert [name for name in server.names() if dbname in name] == [dbname]
+    result = project.here(*command, "--force", "--init-with", "callback")
+    assert result.code == 0, str(result)
+    assert tables(server, dbname) == set()
+    result = project.here(*command, "--force")  # nothing is lost now
+    assert result.code == 0, str(result)

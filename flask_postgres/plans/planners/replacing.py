@@ -43,7 +43,8 @@ def replace(case: Situation, old: Database) -> Plan:
         steps.append(CloseToOthers(database=old, by=case.by))
     steps.append(Swap(old=old, new=new, aside=aside, by=case.by))
     if request.initializes:
-        steps.append(Initialize(name=case.name, how=request.how))
+        guarded = None if request.init_chosen else aside
+        steps.append(Initialize(name=case.name, how=request.how, aside=guarded))
     steps.append(finish(case, former=old, aside=aside))
     which = f'the old database "{case.name}"' if request.among_others else "the old database"
     steps.append(Discard(name=aside, of=case.name, outcome=f"{which} was deleted"))

@@ -6,9 +6,10 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ...errors import CannotConnect
-from ...postgres import ddl
+from ...errors import CannotConnect, Refused
+from ...postgres import contents, ddl
 from ...postgres.facts import Facts
+from ...remedies import Option
 from .. import preflight
 from ..changes import Action, Plain
 from ..context import StepContext
@@ -54,10 +55,13 @@ class Initialize(Step):
     :param how: what will run, in words.
     :param transient: whether the plan undoes everything when this fails.
     :param said: whether that it was done is an outcome of its own.
+    :param aside: the name under which the former database is set aside, if a new one without any table must
+        not take its place unless that had none either.
     """
 
     name: str
     how: str
+    aside: str | None = None
     transient: bool = True
     said: bool = False
     phase: int = FILL
@@ -75,10 +79,30 @@ class Initialize(Step):
                 did = context.initialize()
         finally:
             context.release()
+        if self.aside is not None:
+            self._refuse_nothing(context, self.aside)
         context.filled = True
         context.reporter.detail(did)
         if self.said:
             context.outcomes.append(f'database "{self.name}" was initialized')
+
+    def _refuse_nothing(self, context: StepContext, aside: str) -> None:
+        with context.connector.target() as session:
+            if contents.count_tables(session):
+                return
+        opened = Plain(f'open "{aside}"', (ddl.AllowConnections(aside, True),))
+        context.send(opened)
+        with context.connector.open(aside) as session:
+            lost = contents.count_tables(session)
+        if lost:
+            raise Refused(
+                f'initializing "{self.name}" created no table, and the old database has {lost}.',
+                remedy=(
+                    "Import the models in the app, or register an init_db_callback",
+                    Option("to replace it all the same: {}", "init_with", "create_all"),
+                ),
+            )
+        context.send(Plain(f'close "{aside}"', (ddl.AllowConnections(aside, False),)))
 
     def remains(self, *, done: bool) -> str | None:  # noqa: ARG002
         return None if self.transient else f'What it had committed to "{self.name}" stays.'
