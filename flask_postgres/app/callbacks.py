@@ -153,8 +153,8 @@ def _forget_unloaded() -> None:
 def _check_not_disputed(app: Flask, callback: Callback) -> None:
     names = " or ".join(disputed(app, callback.origin))
     if names:
-        message = f"the init callback {callback.name} could belong to {names}, which stand side by side."
-        raise AppError(message, remedy="Say whose it is: @init_db_callback(app=…).")
+        message = f"the init callback {callback.name} is ambiguous: its package defines {names}."
+        raise AppError(message, remedy="Pass app=: @init_db_callback(app=…)")
 
 
 def _warn_replaced(new: Callback, old: Callback, *, stacklevel: int) -> None:

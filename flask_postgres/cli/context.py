@@ -160,9 +160,9 @@ class Invocation:
             return uri
         if self.loaded.error is not None:
             raise self.loaded.error
-        looked = "looked at --uri, FLASK_POSTGRES_TARGET_DATABASE_URI, SQLALCHEMY_DATABASE_URI, the TOML file"
+        looked = "checked --uri, FLASK_POSTGRES_TARGET_DATABASE_URI, SQLALCHEMY_DATABASE_URI, the TOML file"
         raise UsageError(
-            f"no database is named ({looked}, and the app's engine).",
+            f"no target database is configured ({looked}, and the app's engine).",
             remedy='Set app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql://localhost:5432/mydb"',
         )
 

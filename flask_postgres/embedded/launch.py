@@ -40,7 +40,7 @@ def launch(where: Place, *, bin_dir: Path | None, reporter: Reporter, follow: bo
             info = serving(where, running)
             reporter.note(
                 f"Started PostgreSQL {info.version} on {where.target} (data in {where.folder}); "
-                "it runs until you say: flask psql server stop."
+                "stop it with: flask psql server stop"
             )
             return info
         running = _until_ready(where, running)

@@ -20,6 +20,10 @@ class Plain(t.NamedTuple):
     doing: str
     statements: Statements
 
+    def parts(self) -> tuple[Action, ...]:
+        """Return what is sent, and sent again after waiting for a lock, on its own."""
+        return tuple(Plain(self.doing, (statement,)) for statement in self.statements)
+
     def send(self, admin: Session) -> Found | None:
         admin.run(*self.statements, doing=self.doing)
         return None
@@ -35,6 +39,9 @@ class Drop(t.NamedTuple):
     @property
     def statements(self) -> Statements:
         return (ddl.DropDatabase(self.name, force=self.force),)
+
+    def parts(self) -> tuple[Action, ...]:
+        return (self,)
 
     def send(self, admin: Session) -> Found | None:
         dropping.drop(admin, self.name, force=self.force, doing=self.doing)
@@ -64,6 +71,9 @@ class Change(t.NamedTuple):
     def statements(self) -> Statements:
         return (*self.first, *self.then(self.planned))
 
+    def parts(self) -> tuple[Action, ...]:
+        return (self,)
+
     def send(self, admin: Session) -> Found | None:
         admin.run(*self.first, doing=self.doing)
         found = look_up(admin, self.name)
@@ -82,6 +92,9 @@ class Transaction(t.NamedTuple):
     @property
     def statements(self) -> Statements:
         return tuple(statement for change in self.changes for statement in change.statements)
+
+    def parts(self) -> tuple[Action, ...]:
+        return (self,)
 
     def send(self, admin: Session) -> Found | None:
         with admin.transaction(doing=self.doing):

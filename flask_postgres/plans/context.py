@@ -7,10 +7,14 @@ import dataclasses
 import time
 import typing as t
 
+from ..errors import ServerError
 from ..postgres.admin import Connector, Session
 from ..reporting import Reporter
 from .changes import Action
 from .identity import Found
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""The SQLSTATE of a statement that waited for a lock for longer than ``lock_timeout``."""
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -64,8 +68,22 @@ class StepContext:
         """
         found = None
         for action in actions:
-            found = action.send(self.admin)
+            for part in action.parts():
+                found = self._patiently(part)
         return found
+
+    def _patiently(self, action: Action) -> Found | None:
+        """Send an action again for as long as it waits for a lock: each attempt ends after two seconds."""
+        told = False
+        while True:
+            try:
+                return action.send(self.admin)
+            except ServerError as error:
+                if error.sqlstate != LOCK_NOT_AVAILABLE:
+                    raise
+            if not told:
+                self.reporter.note(f"waiting for a lock to {action.doing}")
+                told = True
 
     def made_here(self, name: str, found: Found | None) -> bool:
         """Tell whether the database that has a name is the one that this plan has created for it.

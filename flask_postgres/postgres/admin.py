@@ -31,12 +31,15 @@ _EMPTY_SEARCH_PATH = "SELECT pg_catalog.set_config('search_path', '', true)"
 
 _NO_TIMEOUTS = (
     "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_database(), "
-    "(SELECT count(set_config(s.name, '0', false)) "
+    "(SELECT count(set_config(s.name, CASE s.name WHEN 'lock_timeout' THEN '2s' ELSE '0' END, false)) "
     "FROM pg_catalog.pg_settings s WHERE pg_catalog.pg_backend_pid() = :pid AND s.name IN ('lock_timeout', "
     "'statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', "
     "'transaction_timeout'))"
 )
-"""Only in a server process of our own: behind a pooler the settings would be left to whoever comes next."""
+"""Only in a server process of our own: behind a pooler the settings would be left to other clients.
+
+A wait for a lock ends after two seconds, so that it can be reported, and begun again.
+"""
 
 
 class Session:
@@ -56,7 +59,7 @@ class Session:
         self._guarded = guarded
 
     def lift_timeouts(self) -> None:
-        """Set every timeout to 0, behind a pooler that leaves this session its process."""
+        """Lift every timeout, behind a pooler that leaves this session its process."""
         pid = self.value(_NO_TIMEOUTS, doing="lift the timeouts", pid=0)
         self.rows(_NO_TIMEOUTS, doing="lift the timeouts", pid=pid)
 

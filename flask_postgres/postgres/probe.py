@@ -155,14 +155,14 @@ def _exactly(connection: socket.socket, size: int) -> bytes | None:
 def _unreachable(host: str, port: int, error: OSError) -> ServerUnreachable:
     where = _host_text(host, port)
     if isinstance(error, socket.gaierror):
-        message = f'the host "{host}" is not known: {error.strerror}.'
+        message = f'the host "{host}" cannot be resolved: {error.strerror}.'
         return ServerUnreachable(message, remedy="Check the host of the URI, and the network.")
     if isinstance(error, FileNotFoundError):
         message = f"no PostgreSQL server listens at {where}: there is no such socket."
     elif isinstance(error, ConnectionRefusedError):
         message = f"no PostgreSQL server listens at {where}: connection refused."
     elif isinstance(error, TimeoutError):
-        message = f"nothing answers at {where}: timed out."
+        message = f"no reply from {where}: timed out."
     else:
         message = f"cannot connect to {where}: {error.strerror or error}."
     local = host.startswith("/") or host in LOOPBACK
@@ -178,16 +178,16 @@ _START_HERE = (
 
 def _all_unreachable(problems: list[ServerUnreachable], where: str) -> ServerUnreachable:
     said = " ".join(problem.message for problem in problems)
-    return ServerUnreachable(f"no server answers at {where}. {said}", remedy=problems[0].remedies)
+    return ServerUnreachable(f"no server can be reached at {where}. {said}", remedy=problems[0].remedies)
 
 
 def _from_answer(answer: Answer | None, uri: PostgresUri, where: str, said: str) -> CannotConnect:
     if answer is None and not _mentions_ssl(said):
         # A server that hangs or is going down; or the proxy of a container whose server is not up yet.
-        message = f"what listens at {where} gives no answer, or closes the connection without one."
+        message = f"{where} accepted the connection but did not reply."
         return ServerUnreachable(message, remedy=_START_HINT)
     if answer == Answer():
-        message = f"something listens at {where}, but it does not speak PostgreSQL's protocol."
+        message = f"{where} accepted the connection, but is not a PostgreSQL server."
         return CannotConnect(message, remedy=f"Check the port of the URI. The driver said: {said}")
     if _mentions_ssl(said) and uri.query.get("sslmode") in ("require", "verify-ca", "verify-full"):
         # Our own start-up message is not encrypted: what the server answers to it says nothing.

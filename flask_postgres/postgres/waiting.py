@@ -91,6 +91,6 @@ def _tell(connector: Connector, error: ServerError, before: ServerError | None, 
 
 def _too_late(connector: Connector, last: ServerError, timeout: float) -> ServerUnreachable:
     where = address_text(connector.uri)
-    message = f"the server at {where} let nobody in within {timeout:g} s: {last.message}"
+    message = f"the server at {where} is not accepting connections after {timeout:g} s: {last.message}"
     remedies = (Option("Give it longer, with {}", "timeout"),) if last.sqlstate in _PASSING else last.remedies
     return ServerUnreachable(message, remedy=remedies, sqlstate=last.sqlstate)

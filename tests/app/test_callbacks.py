@@ -226,7 +226,7 @@ def test_two_apps_side_by_side_must_say_whose_it_is() -> None:
     @init_db_callback
     def init_db() -> None: ...
 
-    with pytest.raises(AppError, match="could belong to one or two"):
+    with pytest.raises(AppError, match="is ambiguous: its package defines one or two"):
         callback_for(two)
 
     init_db_callback(app=two)(init_db)

@@ -44,7 +44,7 @@ def _expect_no_server(project: Project, uri: PostgresUri, command: list[str]) ->
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"host": "no.such.invalid"}, 'the host "no.such.invalid" is not known'),
+        ({"host": "no.such.invalid"}, 'the host "no.such.invalid" cannot be resolved'),
         ({"password": "super-s3cret"}, 'refuses the user "app_dev": wrong password, or no such role.'),
         ({"user": "no_such_role"}, 'refuses the user "no_such_role": wrong password, or no such role.'),
         ({"password": None}, 'asks the user "app_dev" for a password. Write it into the URI'),
@@ -152,7 +152,7 @@ def test_something_that_is_not_postgresql(project: Project, dbname: str, driver:
         finally:
             done.set()
             thread.join()
-    assert f"something listens at 127.0.0.1:{port}, but it does not speak PostgreSQL's protocol." in message
+    assert f"127.0.0.1:{port} accepted the connection, but is not a PostgreSQL server." in message
 
 
 def test_a_role_without_createdb(

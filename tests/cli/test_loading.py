@@ -52,7 +52,9 @@ def test_without_any_app(project: Project, server: Server, dbname: str) -> None:
 
 def test_an_app_without_a_database(project: Project, server: Server, dbname: str) -> None:
     project.write({"app.py": "from flask import Flask\napp = Flask(__name__)\n"})
-    assert error(project.here("create"), code=2).startswith("no database is named (looked at --uri,")
+    assert error(project.here("create"), code=2).startswith(
+        "no target database is configured (checked --uri,"
+    )
     uri = full(server.uri(dbname))
     message = 'the app "app" has no Flask-SQLAlchemy instance (its extensions: none).'
     for command in ("init", "setup"):

@@ -116,6 +116,11 @@ class Child:
         """Whether the command is, or was, at the point of its fault."""
         return (self.folder / "reached").exists()
 
+    def says(self, words: str) -> bool:
+        """Tell whether it has written these words to stderr."""
+        path = self.folder / "err"
+        return path.exists() and words in path.read_text()
+
     def go_on(self) -> None:
         (self.folder / "go").touch()
 

@@ -134,7 +134,7 @@ def test_waiting_for_a_lock_can_be_interrupted(world: World, driver: str, comman
         session.execute("BEGIN")
         session.execute(sql.SQL("COMMENT ON DATABASE {} IS 'kept'").format(sql.Identifier(world.dbname)))
         child = world.start(*command)
-        settled(world, "the command to wait", lambda: world.backend() is not None)
+        settled(world, "the note", lambda: child.says("waiting for a lock"))
         os.kill(child.pid, signal.SIGINT)
         result = child.finish()
         session.execute("COMMIT")
@@ -142,6 +142,21 @@ def test_waiting_for_a_lock_can_be_interrupted(world: World, driver: str, comman
     settled(world, "nobody at work", world.nobody_at_work)
     assert world.state() == old
     assert world.names() == {world.dbname}
+
+
+def test_a_command_goes_on_when_the_lock_is_free(world: World) -> None:
+    world.app()
+    world.old_database()
+    with world.cluster.connect() as session:
+        session.execute("BEGIN")
+        session.execute(sql.SQL("COMMENT ON DATABASE {} IS 'kept'").format(sql.Identifier(world.dbname)))
+        child = world.start("reset", "-f")
+        settled(world, "the note", lambda: child.says("waiting for a lock"))
+        session.execute("COMMIT")
+    result = child.finish()
+    assert result.code == 0, str(result)
+    assert result.err.count("waiting for a lock") == 1
+    assert world.rows() == NEW_ROWS
 
 
 def test_a_killed_drop_has_set_the_database_aside(world: World) -> None:

@@ -61,7 +61,7 @@ def test_nobody_listens() -> None:
 def test_no_such_host() -> None:
     error = probe.explain(PostgresUri("postgresql://no.such.invalid/x"), SAID, timeout=2)
     assert isinstance(error, ServerUnreachable)
-    assert 'the host "no.such.invalid" is not known' in error.message
+    assert 'the host "no.such.invalid" cannot be resolved' in error.message
 
 
 def test_no_such_socket(tmp_path: pathlib.Path) -> None:
@@ -102,7 +102,7 @@ def test_a_server_that_answers_in_its_own_language(code: str, kind: type[CannotC
 def test_something_else_listens(answer: bytes) -> None:
     with listener(answer) as port:
         error = explain(port)
-    assert "does not speak PostgreSQL's protocol" in error.message
+    assert "is not a PostgreSQL server" in error.message
 
 
 def test_the_drivers_own_words_where_nothing_better_is_known(server: Server) -> None:
