@@ -68,7 +68,7 @@ def execute(jobs: t.Sequence[Job], *, guard: Guard) -> None:
             guard.leave_if_forked(error)
             if begun and not any(one.step.final for one in begun):
                 guard.settle()
-                _undo(begun, error)
+                _undo_or_stop(begun, error, guard)
             raise
 
 
@@ -78,6 +78,23 @@ def _announce(jobs: t.Sequence[Job]) -> None:
         for text in job.context.outcomes:
             job.context.reporter.outcome(text)
         job.context.outcomes.clear()
+
+
+def _undo_or_stop(begun: t.Sequence[_Begun], error: BaseException, guard: Guard) -> None:
+    reporter = begun[0].job.context.reporter
+
+    def report() -> None:
+        reporter.note(
+            "undoing takes long; Ctrl-C stops it.", Command("To restore the database then", "recover")
+        )
+
+    try:
+        with guard.undoing(report):
+            _undo(begun, error)
+    except Interrupted as stopped:
+        stopped.notes.append("Undoing was not finished.")
+        stopped.remedies += _RECOVER
+        raise stopped from error
 
 
 def _undo(begun: t.Sequence[_Begun], error: BaseException) -> None:

@@ -21,6 +21,9 @@ FREE_AFTER = 1.0
 AGAIN_AFTER = 0.5
 """Seconds in which a second signal is only remembered: the first may not have been caught yet."""
 
+UNDOING_MAY_STOP_AFTER = 5.0
+"""Seconds of undoing after which it is reported, and a signal ends it: a connection may have stalled."""
+
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -43,6 +46,7 @@ class Guard:
         self._pid = os.getpid()
         self._handled_at = -AGAIN_AFTER
         self._former: dict[int, t.Any] = {}
+        self._undoing_since: float | None = None
 
     def check(self) -> None:
         """Raise what has been received.
@@ -61,6 +65,29 @@ class Guard:
             yield
         finally:
             self._held = False
+
+    @contextlib.contextmanager
+    def undoing(self, report: t.Callable[[], None]) -> t.Iterator[None]:
+        """Defer signals while a plan is undone, but not for ever.
+
+        :param report: says that undoing takes long, and that a signal ends it from now on.
+        """
+        timer = threading.Timer(UNDOING_MAY_STOP_AFTER, report)
+        timer.daemon = True
+        self._undoing_since = time.monotonic()
+        if self._program:
+            timer.start()
+        try:
+            yield
+        finally:
+            self._undoing_since = None
+            timer.cancel()
+
+    @property
+    def _may_raise(self) -> bool:
+        since = self._undoing_since
+        late = since is not None and time.monotonic() - since > UNDOING_MAY_STOP_AFTER
+        return not self._held and (late or not self.deferred)
 
     def leave_if_forked(self, error: BaseException | None) -> None:
         """End this process if it is a child that the app's callback forked, and that came back here.
@@ -139,13 +166,13 @@ class Guard:
             since = time.monotonic()
             time.sleep(FREE_AFTER)
             with self._freeing:
-                if not self.deferred and not self._held and self._handled_at < since - FREE_AFTER:
+                if self._may_raise and self._handled_at < since - FREE_AFTER:
                     free()
 
     def _handle(self, signum: int, _frame: types.FrameType | None) -> None:
         self.received = signum
         before, self._handled_at = self._handled_at, time.monotonic()
-        if not self.deferred and not self._held and self._handled_at - before >= AGAIN_AFTER:
+        if self._may_raise and self._handled_at - before >= AGAIN_AFTER:
             raise Interrupted(signum)
 
 

@@ -184,6 +184,23 @@ def test_a_drop_that_is_refused_puts_the_database_back(world: World) -> None:
     assert world.state() == old
 
 
+def test_undoing_that_takes_long_can_be_stopped(world: World) -> None:
+    """A tunnel that forwards nothing any more would hold the terminal for minutes."""
+    world.app(callback="1 / 0")
+    old = world.old_database()
+    child = world.start("reset", "-f", fault={"step": None, "moment": "sending 1", "cause": "pause"})
+    settled(world, "undoing", lambda: child.reached)
+    os.kill(child.pid, signal.SIGINT)  # too early: a second press of an impatient hand
+    settled(world, "the note", lambda: child.says("undoing takes long; Ctrl-C stops it."))
+    os.kill(child.pid, signal.SIGINT)
+    result = child.finish()
+    assert (result.code, "Undoing was not finished." in result.err) == (1, True), str(result)
+    assert "Put it back: flask psql recover".casefold() in result.err.casefold()
+    settled(world, "nobody at work", world.nobody_at_work)
+    assert world.run("recover", "-f").code == 0
+    assert world.state() == old
+
+
 def test_undo_uses_its_session_when_the_server_is_full(world: World) -> None:
     world.app(callback="from tests.faults import points\npoints.in_callback()\n1 / 0")
     old = world.old_database()
