@@ -111,6 +111,10 @@ class Project:
         process = self.start(*arguments, env=env)
         return finish(process, input=input, timeout=timeout, tracebacks="--verbose" in arguments)
 
+    def fresh(self, *arguments: str, timeout: float = 90) -> Result:
+        """Run ``flask …`` in an interpreter that has imported nothing yet."""
+        return finish(self.start(*arguments), timeout=timeout)
+
     def psql(self, *arguments: str, **options: t.Any) -> Result:
         """Run ``flask psql …``."""
         return self.run("psql", *arguments, **options)

@@ -118,7 +118,9 @@ def test_an_app_that_cannot_be_imported(project: Project, server: Server, dbname
     assert said(project.here("create", *uri)) == [not_read, f'database "{dbname}" was created']
     for command in ("init", "setup", "reset"):
         assert error(project.here(command, *uri)) == why
-    assert said(project.here("drop", "--force", *uri))[-1] == f'database "{dbname}" was deleted'
+    assert "flask psql drop is not allowed" in error(project.here("drop", "--force", *uri))
+    dropped = project.here("drop", "--force", "--no-app", *uri)
+    assert said(dropped)[-1] == f'database "{dbname}" was deleted'
     assert error(project.here("create", "--all-binds")) == why
 
 
@@ -126,7 +128,7 @@ def test_an_app_without_an_extension(project: Project, server: Server, dbname: s
     config = f'app.config["FLASK_POSTGRES_TARGET_DATABASE_URI"] = {full(server.uri(dbname))!r}'
     project.write({"app.py": f"from flask import Flask\napp = Flask(__name__)\n{config}\n"})
     assert said(project.here("create")) == [f'database "{dbname}" was created']
-    assert error(project.psql("init")) == (  # in a process that has loaded none for another test
+    assert error(project.fresh("psql", "init")) == (
         'the app "app" has no Flask-SQLAlchemy instance (its extensions: none). '
         "Install Flask-SQLAlchemy or Flask-SQLAlchemy-Lite and set it up."
     )
