@@ -12,7 +12,7 @@ import textwrap
 import typing as t
 from pathlib import Path
 
-from .schema import PREFIX, SETTINGS, Group, Kind, Setting
+from .schema import BY_NAME, PREFIX, SETTINGS, Group, Kind, Setting
 
 COMMAND = "python -m flask_postgres.settings.generate"
 SCHEMA_FILE = Path("schemas/flask_postgres.schema.json")
@@ -103,10 +103,24 @@ def example_text() -> str:
     return "\n".join(lines) + "\n"
 
 
+README_SETTINGS = (
+    "target_database_uri",
+    "cli_disallowed_envs",
+    "env",
+    "init_with",
+    "extensions",
+    "protect",
+    "owner",
+    "admin_dbname",
+    "server",
+)
+"""The settings that the README shows; the reference has all of them."""
+
+
 def readme_table() -> str:
     """Return the README's table of settings, in Markdown."""
     lines = ["| setting | type, default | flag | meaning |", "| --- | --- | --- | --- |"]
-    for setting in SETTINGS:
+    for setting in map(BY_NAME.__getitem__, README_SETTINGS):
         flags = ", ".join(f"`{flag}`" for flag in setting.flags)
         cells = (f"`{setting.name}`", type_and_default(setting), flags, meaning(setting))
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")

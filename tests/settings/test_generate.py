@@ -87,10 +87,12 @@ def test_invalid_examples_that_are_toml_are_refused_by_the_schema() -> None:
         assert not VALIDATOR.is_valid(tomli.loads(text)), name
 
 
-def test_readme_table_has_every_setting_and_flag() -> None:
+def test_readme_table_has_its_settings_and_their_flags() -> None:
     table = generate.readme_table()
     assert len({line.count(" | ") for line in table.splitlines()}) == 1
-    for setting in SETTINGS:
+    shown = [setting for setting in SETTINGS if setting.name in generate.README_SETTINGS]
+    assert len(table.splitlines()) == len(shown) + 2 <= 12
+    for setting in shown:
         assert f"| `{setting.name}` |" in table
         for flag in setting.flags:
             assert f"`{flag}`" in table
