@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import pathlib
+import shutil
 import signal
 import tempfile
 import typing as t
@@ -16,7 +17,7 @@ import pytest
 from flask_postgres import PostgresUri
 
 from .project import Project, clean_environment
-from .servers import PASSWORD, ProductServer, Server
+from .servers import PASSWORD, RUN_FOLDER, ProductServer, Server, memory_disk, server_folder
 from .warm import Warm
 
 _numbers = itertools.count()
@@ -28,22 +29,26 @@ hypothesis.settings.register_profile("same", hypothesis.settings.get_profile("ex
 hypothesis.settings.load_profile("same")
 
 
-def pytest_configure() -> None:
-    """Take SIGINT and SIGHUP as a terminal sends them: a shell that runs the tests in the background, or
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that the processes of this run share.
+
+    And take SIGINT and SIGHUP as a terminal sends them: a shell that runs the tests in the background, or
     nohup, ignores one of them, and every command that they start would inherit that.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="fp-tests-", dir=memory_disk())
+        os.environ[RUN_FOLDER] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(scope="session")
 def server() -> t.Iterator[Server]:
     """Return a running server of this test process alone."""
-    with tempfile.TemporaryDirectory(prefix="fp-tests-", ignore_cleanup_errors=True) as name:
-        folder = pathlib.Path(name)
-        folder.chmod(0o755)
+    with server_folder() as folder:
         server = ProductServer(folder)
         server.start()
         try:

@@ -10,8 +10,10 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import typing as t
+import zlib
 
 import psycopg
 
@@ -23,6 +25,12 @@ SUPERUSER = "postgres"
 SUPERUSER_PASSWORD = "super-s3cret"
 ROLE = "app_dev"
 PASSWORD = "c@n/ary:pw"
+
+RUN_FOLDER = "FLASK_POSTGRES_TEST_RUN"
+"""The variable with the folder that all processes of a test run share."""
+
+FAST = {"fsync": "off", "full_page_writes": "off"}
+"""Settings that only a crash of the machine could tell from their defaults."""
 
 
 class Server:
@@ -54,6 +62,21 @@ class Server:
         return self.uri(dbname, driver, user=SUPERUSER, password=SUPERUSER_PASSWORD)
 
     def initdb(self, *extra: str) -> None:
+        """Make the data folder, as a copy of the first one made with these options for this test run."""
+        kept = os.environ.get(RUN_FOLDER)
+        if kept is None:
+            return self._initdb(*extra)
+        template = pathlib.Path(kept, f"data-{zlib.crc32(repr((self.bin_dir, extra)).encode())}")
+        if not template.exists():
+            self._initdb(*extra)
+            own = template.with_name(f"{template.name}-{os.getpid()}")
+            _copy(self.data_dir, own)
+            with contextlib.suppress(OSError):  # another process was first
+                own.rename(template)
+            return None
+        return _copy(template, self.data_dir)
+
+    def _initdb(self, *extra: str) -> None:
         password_file = self.folder / "pw"
         password_file.write_text(SUPERUSER_PASSWORD)
         with contextlib.suppress(PermissionError):
@@ -68,7 +91,7 @@ class Server:
             "listen_addresses": self.host,
             "port": str(self.port),
             "unix_socket_directories": "",
-            "fsync": "off",
+            **FAST,
             "max_connections": "100",
             **settings,
         }
@@ -154,12 +177,34 @@ class ProductServer(Server):
             service.superuser_uri(info).render(hide_password=False), autocommit=True
         ) as connection:
             connection.execute(f"CREATE ROLE {SUPERUSER} SUPERUSER LOGIN PASSWORD '{SUPERUSER_PASSWORD}'")
-            for name, value in {"fsync": "off", **settings}.items():
+            for name, value in {**FAST, **settings}.items():
                 connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
             connection.execute("SELECT pg_reload_conf()")
 
     def stop(self, mode: str = "fast") -> None:  # noqa: ARG002
         service.stop(self.uri(), data_dir=self.data_dir, reporter=Silence())
+
+
+@contextlib.contextmanager
+def server_folder(prefix: str = "fp-tests-") -> t.Iterator[pathlib.Path]:
+    """Return a folder of the server's account, through which every account may pass; it is removed after."""
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=memory_disk(), ignore_cleanup_errors=True) as name:
+        folder = pathlib.Path(os.path.realpath(name))
+        folder.chmod(0o755)
+        give_to_server_account(folder)
+        yield folder
+
+
+def memory_disk() -> str | None:
+    """Return a file system in memory where there is room: the disk's speed is not what is tested."""
+    path = "/dev/shm"
+    if not os.access(path, os.W_OK) or shutil.disk_usage(path).free < 2_000_000_000:
+        return None
+    return None if os.statvfs(path).f_flag & os.ST_NOEXEC else path
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+    subprocess.run(["cp", "-a", source, target], check=True)
 
 
 def as_server_account() -> dict[str, t.Any]:

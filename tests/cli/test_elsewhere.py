@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import tempfile
 import typing as t
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from flask_postgres import database_exists, drop_db
 
 from ..project import Project
-from ..servers import PASSWORD, ROLE, Server, give_to_server_account
+from ..servers import PASSWORD, ROLE, Server, server_folder
 from .looking import error, said
 
 USER = "app_dev:c%40n%2Fary%3Apw"
@@ -20,10 +19,7 @@ USER = "app_dev:c%40n%2Fary%3Apw"
 @pytest.fixture(scope="module")
 def elsewhere() -> t.Iterator[Server]:
     """Return a server that listens on ::1 and in a folder."""
-    with tempfile.TemporaryDirectory(prefix="fp-", ignore_cleanup_errors=True) as name:
-        folder = pathlib.Path(name)
-        folder.chmod(0o755)
-        give_to_server_account(folder)
+    with server_folder("fp-") as folder:
         server = Server(folder)
         server.initdb()
         server.start(listen_addresses="127.0.0.1,::1", unix_socket_directories=str(folder))

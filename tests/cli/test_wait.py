@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import pathlib
 import socket
-import tempfile
 import threading
 import time
 import typing as t
@@ -27,7 +25,7 @@ from flask_postgres.postgres.admin import Connector, Session
 from flask_postgres.remedies import Remedy
 
 from ..project import Project, finish
-from ..servers import Server, free_port, give_to_server_account
+from ..servers import Server, free_port, server_folder
 
 REFUSED = ServerUnreachable("connection refused.", remedy="Start it.")
 STARTING = ServerUnreachable("the server is not ready.", sqlstate="57P03")
@@ -251,10 +249,7 @@ def test_a_proxy_that_closes_the_connection_may_heal(server: Server, project: Pr
 
 
 def test_a_server_that_starts_later(project: Project) -> None:
-    with tempfile.TemporaryDirectory(prefix="fp-tests-", ignore_cleanup_errors=True) as name:
-        folder = pathlib.Path(name)
-        folder.chmod(0o755)
-        give_to_server_account(folder)
+    with server_folder() as folder:
         late = Server(folder)
         late.initdb()
         uri = late.superuser_uri("does_not_exist_yet")

@@ -20,7 +20,7 @@ from flask_postgres.embedded import process, service, wheels
 from flask_postgres.embedded.info import ServerInfo
 from flask_postgres.remedies import Remedy
 
-from ..servers import free_port, wait_until
+from ..servers import free_port, memory_disk, wait_until
 
 USER, PASSWORD = "alice", "s3cret/pw"
 
@@ -123,14 +123,6 @@ def open_folder(*, inside: str | None = None) -> t.Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="fp-emb-", dir=inside, ignore_cleanup_errors=True) as name:
         os.chmod(name, 0o755)
         yield Path(os.path.realpath(name))
-
-
-def memory_disk() -> str | None:
-    """Return a file system in memory where there is room: what is tested here is not the disk's speed."""
-    path = "/dev/shm"
-    if not os.access(path, os.W_OK) or shutil.disk_usage(path).free < 2_000_000_000:
-        return None
-    return None if os.statvfs(path).f_flag & os.ST_NOEXEC else path
 
 
 @pytest.fixture(scope="session")

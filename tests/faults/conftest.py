@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pathlib
-import tempfile
 import typing as t
 
 import pytest
 
 from flask_postgres import PostgresUri
 
-from ..servers import Server, give_to_server_account
+from ..servers import Server, server_folder
 from .cells import cells, cells_of_two
 from .nursery import Nursery
 from .world import World
@@ -23,10 +22,7 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def cluster() -> t.Iterator[Server]:
     """Return a server of these tests alone, for they stop it."""
-    with tempfile.TemporaryDirectory(prefix="fp-faults-", ignore_cleanup_errors=True) as name:
-        folder = pathlib.Path(name)
-        folder.chmod(0o755)
-        give_to_server_account(folder)
+    with server_folder("fp-faults-") as folder:
         server = Server(folder)
         server.initdb()
         server.start(autovacuum="off", max_prepared_transactions="5")

@@ -135,5 +135,7 @@ def _cut(dsn: str) -> None:
 
 def _wait_for(path: pathlib.Path) -> None:
     end = time.monotonic() + 60
-    while not path.exists() and time.monotonic() < end:
+    while not path.exists():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited 60 s for {path}")
         time.sleep(0.01)

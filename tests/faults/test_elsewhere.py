@@ -5,7 +5,6 @@ from __future__ import annotations
 import pathlib
 import shutil
 import subprocess
-import tempfile
 import typing as t
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from ..servers import (
     Server,
     as_server_account,
     give_to_server_account,
+    server_folder,
     wait_until,
 )
 from .cells import FULL
@@ -30,10 +30,7 @@ ACCOUNT = f"{ROLE}:{quote(PASSWORD, safe='')}"
 @pytest.fixture
 def folder() -> t.Iterator[pathlib.Path]:
     """Return a folder that the server's account owns."""
-    with tempfile.TemporaryDirectory(prefix="fp-elsewhere-", ignore_cleanup_errors=True) as name:
-        path = pathlib.Path(name)
-        path.chmod(0o755)
-        give_to_server_account(path)
+    with server_folder("fp-elsewhere-") as path:
         yield path
 
 

@@ -14,12 +14,15 @@ from flask_postgres.postgres import ddl, marks
 
 from ..project import Result
 from ..servers import wait_until
-from .cells import SCENARIOS, Cell, Scenario, cells, points
+from .cells import SCENARIOS, Cell, Scenario, cells, points, soak
 from .nursery import Child
 from .world import LATE_SEED, NEW_ROWS, OLD_ROWS, State, World, settled
 
 
-@pytest.mark.parametrize("cell", cells(), ids=str)
+@pytest.mark.parametrize(
+    "cell",
+    [pytest.param(cell, marks=[pytest.mark.long] if soak(cell) else [], id=str(cell)) for cell in cells()],
+)
 def test_cell(world: World, cell: Cell) -> None:
     world.app(driver=cell.driver)
     old = prepare(world, cell.scenario, cell.driver)

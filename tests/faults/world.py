@@ -151,20 +151,32 @@ class World:
             with self._checkpointer_asleep():
                 yield
             return
-        if isinstance(statement, ddl.CommentOnDatabase):
-            # Its own transaction may have renamed the database before, and then holds the lock on that.
-            blocking = sql.SQL("LOCK TABLE pg_catalog.pg_shdescription IN SHARE MODE")
-        else:
-            name = "template1" if isinstance(statement, ddl.CreateDatabase) else names[statement.name]  # type: ignore[attr-defined]
-            blocking = sql.SQL("COMMENT ON DATABASE {} IS 'locked'").format(sql.Identifier(name))
         with (
-            contextlib.suppress(psycopg.OperationalError),
+            contextlib.suppress(psycopg.OperationalError),  # the server stops
             self.cluster.connect() as connection,
-        ):  # the server stops
+        ):
             connection.execute("BEGIN")
-            connection.execute(blocking)
+            connection.execute("SET LOCAL lock_timeout = '20s'")
+            try:
+                self._block(connection, statement, names)
+            except psycopg.errors.LockNotAvailable as error:
+                raise AssertionError(f"the command holds what {ddl.sql_text(statement)} needs") from error
             yield
             connection.execute("ROLLBACK")
+
+    def _block(self, connection: t.Any, statement: t.Any, names: t.Mapping[str, str]) -> None:
+        """Take what the statement needs, and what no earlier statement of its transaction has."""
+        if not isinstance(statement, ddl.CommentOnDatabase):
+            name = "template1" if isinstance(statement, ddl.CreateDatabase) else names[statement.name]
+            connection.execute(sql.SQL("COMMENT ON DATABASE {} IS 'locked'").format(sql.Identifier(name)))
+            return
+        # The database itself may have been renamed in the same transaction, and be locked by that.
+        comment = """
+            SELECT FROM pg_shdescription WHERE classoid = 'pg_database'::regclass
+            AND objoid = (SELECT oid FROM pg_database WHERE datname = %s) FOR UPDATE
+        """
+        if not connection.execute(comment, [names.get(statement.name, self.dbname)]).rowcount:
+            connection.execute("LOCK TABLE pg_catalog.pg_shdescription IN SHARE MODE")
 
     @contextlib.contextmanager
     def _checkpointer_asleep(self) -> t.Iterator[None]:

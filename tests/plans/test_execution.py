@@ -75,6 +75,11 @@ class Dropping(Noting):
     final: t.ClassVar[bool] = True
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Holding(Noting):
+    held: t.ClassVar[bool] = True
+
+
 class Outcomes(Silence):
     def outcome(self, message: str) -> None:
         LOG.append(f"says {message}")
@@ -213,6 +218,35 @@ def test_undoing_goes_on_after_a_failure_and_says_so(jobs: Jobs, problem: Except
     )
 
 
+def test_undoing_begins_when_no_session_is_being_ended(jobs: Jobs) -> None:
+    class Settling(Guard):
+        def settle(self) -> None:
+            LOG.append("settle")
+            super().settle()
+
+    with pytest.raises(Refused):
+        execution.execute(jobs([Swapping(name="swap", raises=Refused("no"))]), guard=Settling())
+    assert LOG == ["swap", "settle", "undo swap"]
+
+
+class Signalled(Guard):
+    """As if a signal had come during the first step."""
+
+    def check(self) -> None:
+        raise Interrupted(15)
+
+
+def test_a_signal_is_too_late_once_the_last_step_is_done_that_cannot_be_undone(jobs: Jobs) -> None:
+    execution.execute(jobs([Holding(name="protect")]), guard=Signalled())
+    assert LOG == ["protect"]
+
+
+def test_a_signal_is_not_too_late_while_another_step_follows(jobs: Jobs) -> None:
+    with pytest.raises(Interrupted):
+        execution.execute(jobs([Holding(name="protect"), Holding(name="never")]), guard=Signalled())
+    assert LOG == ["protect", "undo protect"]
+
+
 def test_nothing_final_is_undone(jobs: Jobs) -> None:
     with pytest.raises(RuntimeError):
         execute(jobs([Noting(name="make", says="done"), Dropping(name="drop", raises=RuntimeError())]))
@@ -249,7 +283,7 @@ def test_a_server_that_is_gone_is_tried_for_a_while(jobs: Jobs) -> None:
     job.context.close()
     with pytest.raises(Refused) as caught:
         execute([job])
-    assert pauses == [execution.UNDO_PAUSE] * (execution.UNDO_ATTEMPTS - 1)
+    assert pauses == [1.0] * 7
     assert LOG == ["make", "swap"]
     assert "Undoing failed: swap: " in str(caught.value)
     assert "flask psql recover" in str(caught.value)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import typing as t
 
 import pytest
 
 from flask_postgres import PostgresUri
 from flask_postgres.errors import AtWork, Refused
-from flask_postgres.plans import lock
+from flask_postgres.plans import engine, lock
+from flask_postgres.plans.context import StepContext
+from flask_postgres.plans.plan import Request
 from flask_postgres.postgres.admin import Connector, Session
 from flask_postgres.remedies import Remedy
 from flask_postgres.reporting import Silence
@@ -80,6 +83,22 @@ def test_patience_ends(database: PostgresUri) -> None:
         lock.acquire(_connector(database), lambda _: None, sleep=lambda _: clock.sleep(100), clock=clock)
 
 
+def test_a_waiter_asks_less_and_less_often_and_not_at_the_same_time_as_others(database: PostgresUri) -> None:
+    pauses: list[float] = []
+    clock = Clock()
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.sleep(seconds)
+
+    first, _ = lock.acquire(_connector(database), lambda _: None)
+    with first, pytest.raises(Refused):
+        lock.acquire(_connector(database), lambda _: None, sleep=sleep, clock=clock, timeout=15)
+    assert 0.05 <= pauses[0] <= 0.15
+    assert all(0.5 <= pause <= 1.5 for pause in pauses[-5:])
+    assert len(set(pauses[-5:])) == 5
+
+
 def test_a_command_at_work_is_waited_for(database: PostgresUri) -> None:
     """One that is undoing has given its turn back already."""
     notes, clock, looks = Notes(), Clock(), iter([AtWork("another command is at work."), None])
@@ -106,6 +125,33 @@ def test_what_the_look_raises_gives_the_turn_back(database: PostgresUri) -> None
     clock = Clock()
     session, _ = lock.acquire(_connector(database), lambda _: None, clock=clock)
     session.close()
+
+
+def test_the_locks_of_several_databases_are_taken_in_one_order(server: Server, dbname: str) -> None:
+    """Two commands that took them in different orders would wait for each other for ever."""
+    first, second = server.uri(f"{dbname}_1"), server.uri(f"{dbname}_2")
+    waiting = threading.Event()
+
+    class Waiting(Notes):
+        def note(self, message: str, *_: Remedy) -> None:
+            if message.startswith(f'waiting for the lock of database "{first.dbname}"'):
+                waiting.set()
+
+    tasks = [
+        engine.Task(
+            Request(command="create", dbname=uri.dbname), StepContext(connector=_connector(uri, Waiting()))
+        )
+        for uri in (second, first)
+    ]
+    held, _ = lock.acquire(_connector(first), lambda _: None)
+    command = threading.Thread(target=engine.run, args=(tasks,))
+    with held:
+        command.start()
+        assert waiting.wait(20)
+        free, _ = lock.acquire(_connector(second), lambda _: None, sleep=lambda _: None, timeout=0)
+        free.close()
+    command.join(30)
+    assert {first.dbname, second.dbname} <= server.names()
 
 
 def test_other_targets_are_no_rivals(server: Server, database: PostgresUri) -> None:

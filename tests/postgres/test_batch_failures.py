@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
-import tempfile
 import typing as t
 
 import pytest
@@ -13,7 +11,7 @@ from flask_postgres import PostgresUri
 from flask_postgres.errors import FlaskPostgresError, PermissionDenied, ServerError
 from flask_postgres.postgres.batch import create_tables
 
-from ..servers import Server, give_to_server_account
+from ..servers import Server, server_folder
 from .batch_cases.metadata import small
 
 
@@ -167,10 +165,7 @@ LOCKED_OUT = 400
 @pytest.fixture(scope="module")
 def small_server() -> t.Iterator[Server]:
     """Return a server of its own, with a small lock table."""
-    with tempfile.TemporaryDirectory(prefix="fp-locks-", ignore_cleanup_errors=True) as name:
-        folder = pathlib.Path(name)
-        folder.chmod(0o755)
-        give_to_server_account(folder)
+    with server_folder("fp-locks-") as folder:
         server = Server(folder)
         server.initdb()
         server.start(max_locks_per_transaction="10", max_connections="10", max_worker_processes="1")
