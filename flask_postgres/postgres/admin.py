@@ -24,8 +24,15 @@ from .drivers import administrative
 APPLICATION = "flask-postgres"
 APP_APPLICATION = "flask-postgres-app"
 
-KEEP_ALIVE = 60
-"""Seconds of silence after which a sign of life is sent."""
+KEEP_ALIVE = {
+    "keepalives_idle": 60,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""After 60 seconds of silence the connection is probed, and after 30 without a reply it is given up.
+The last is in milliseconds. Without it a network that drops packets holds a command for 15 minutes.
+"""
 
 _EMPTY_SEARCH_PATH = "SELECT pg_catalog.set_config('search_path', '', true)"
 
@@ -270,7 +277,7 @@ class Connector:
 
     def _connect_args(self, uri: PostgresUri, *, emptied: bool) -> dict[str, t.Any]:
         # A gateway forgets a connection that is silent, as ours is while the app fills the database.
-        alive = {} if "keepalives_idle" in uri.query else {"keepalives_idle": KEEP_ALIVE}
+        alive = {key: value for key, value in KEEP_ALIVE.items() if key not in uri.query}
         ours = {
             "connect_timeout": max(1, math.ceil(self.connect_timeout)),
             "application_name": self.application_name,
