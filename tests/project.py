@@ -159,6 +159,7 @@ def _as_own_process(folder: pathlib.Path, env: t.Mapping[str, str], stdin: t.Tex
     os.environ.clear()
     os.environ.update(env)
     sys.stdin = stdin
+    gc.freeze()  # what the tests hold need not be looked through below
     try:
         yield
     finally:
@@ -171,6 +172,7 @@ def _as_own_process(folder: pathlib.Path, env: t.Mapping[str, str], stdin: t.Tex
             if file.startswith(str(folder)):
                 del sys.modules[name]
         gc.collect()  # an app of an earlier call must not be taken for another one beside the next
+        gc.unfreeze()
 
 
 def finish(

@@ -161,6 +161,7 @@ def _end(code: int) -> t.NoReturn:
 
 
 def _import_everything() -> None:
+    import gc
     import importlib
     import pkgutil
 
@@ -175,6 +176,8 @@ def _import_everything() -> None:
 
     for module in pkgutil.walk_packages(flask_postgres.__path__, "flask_postgres."):
         importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()  # no child looks at, or copies, what all of them share
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def test_what_is_filled_in(shell: Shell, project: Project, line: str, expected: 
     assert found.rstrip("/") == expected.rstrip("/")
 
 
-def test_an_app_that_cannot_be_loaded_is_no_reason_to_say_anything(shell: Shell, project: Project) -> None:
+def test_completion_is_silent_when_the_app_fails_to_load(shell: Shell, project: Project) -> None:
     project.write({"app.py": "raise ValueError('an error')\n"})
     assert press(shell, project, "flask psql unp", all=False) == ["unprotect"]
     assert press(shell, project, "flask psql drop --bind-key x", all=False) == (

@@ -195,6 +195,7 @@ def _be(order: dict[str, t.Any]) -> t.NoReturn:
 
 
 def _import_everything() -> None:
+    import gc
     import importlib
     import pkgutil
 
@@ -208,6 +209,8 @@ def _import_everything() -> None:
 
     for module in pkgutil.walk_packages(flask_postgres.__path__, "flask_postgres."):
         importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()  # no child looks at, or copies, what all of them share
 
 
 if __name__ == "__main__":

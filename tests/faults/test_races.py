@@ -14,6 +14,7 @@ from psycopg import sql
 
 from flask_postgres.postgres.marks import Mark, State
 
+from ..servers import wait_until
 from .world import NEW_ROWS, OLD_ROWS, World, settled
 
 MANY = int(os.environ.get("FLASK_POSTGRES_RACERS", "20"))
@@ -109,7 +110,12 @@ def test_a_server_without_a_free_connection(world: World) -> None:
             while True:
                 stack.enter_context(psycopg.connect(uri))
         child = world.start("setup")
-        time.sleep(1)
+        said = child.folder / "err"
+        wait_until(
+            lambda: said.exists() and "no free connection" in said.read_text(),
+            what="the waiter to say so",
+            timeout=60,
+        )
     result = child.finish()
     assert result.code == 0, str(result)
     assert "waiting for the lock of database" in result.err
