@@ -192,7 +192,7 @@ class Connector:
             try:
                 session = self.open("template1")
             except errors.CannotConnect:
-                if not first.remedies:
+                if _about_database(first, "postgres"):
                     first.remedies = (
                         Option("Name a database that this role may connect to: {}", "admin_dbname"),
                     )
@@ -267,7 +267,7 @@ class Connector:
         try:
             return self.open(dbname)
         except errors.CannotConnect as error:
-            if not error.remedies:
+            if _about_database(error, dbname):
                 error.remedies = (
                     Option(
                         f'"{dbname}" is to be administered from: choose another with {{}}', "admin_dbname"
@@ -297,6 +297,11 @@ class Connector:
             return failures.translate(error, doing=f'connect to database "{uri.dbname}"')
         said = failures.server_line(error)
         return probe.explain(uri, said, timeout=min(5.0, self.connect_timeout))
+
+
+def _about_database(error: errors.CannotConnect, dbname: str) -> bool:
+    """Tell whether the server let the role in, but not into this database."""
+    return not error.remedies and f'database "{dbname}"' in error.message
 
 
 def _alias(dbname: str, reached: str) -> errors.Refused:

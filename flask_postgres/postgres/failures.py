@@ -13,8 +13,6 @@ from .. import errors
 from ..errors import FlaskPostgresError, ServerError
 from ..remedies import Command, Remedies
 
-Made = t.Callable[[str], FlaskPostgresError]
-
 
 def sqlstate(error: BaseException) -> str | None:
     """Return the SQLSTATE of a driver's or SQLAlchemy's error; None when connecting failed."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import getpass
 import os
+import re
 import socket
 import struct
 
@@ -19,7 +20,7 @@ from ..errors import (
     ServerUnreachable,
 )
 from ..hosts import LOOPBACK, default_port
-from ..remedies import Command
+from ..remedies import Command, Sql
 from ..uri import PostgresUri
 
 _PROTOCOL_3 = 196608
@@ -205,6 +206,12 @@ def _from_answer(answer: Answer | None, uri: PostgresUri, where: str, said: str)
     if "password authentication failed" in said or "SCRAM" in said:
         message = f"the server at {where} refuses {_who(uri)}: wrong password, or no such role."
         return AuthenticationFailed(message, remedy="Check the user and the password of the URI.")
+    unknown = re.search(r'role "(.+)" does not exist', said)
+    if unknown:
+        name = unknown[1].replace('"', '""')
+        create = Sql("As a superuser, run", f'CREATE ROLE "{name}" LOGIN CREATEDB')
+        message = f'the server at {where} has no role "{unknown[1]}".'
+        return AuthenticationFailed(message, remedy=(create, "Write another user into the URI."))
     return CannotConnect(f"cannot connect to {where} as {_who(uri)}: {said}")
 
 

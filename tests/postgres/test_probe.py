@@ -149,3 +149,21 @@ def test_a_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch, server: Se
     uri = server.uri("postgres").with_driver(driver)
     with pytest.raises(CannotConnect, match=r'by the service "shop": .* not found.* at PGSERVICE'):
         Connector(uri=uri).admin()
+
+
+def test_a_role_that_does_not_exist(server: Server) -> None:
+    """The server tells it after the authentication, where that asks for no password."""
+    said = 'connection failed: FATAL:  role "ada" does not exist'
+    error = probe.explain(server.uri(user="ada"), said)
+    assert isinstance(error, AuthenticationFailed)
+    assert str(error).endswith(
+        'has no role "ada". As a superuser, run: CREATE ROLE "ada" LOGIN CREATEDB, '
+        "or write another user into the URI."
+    )
+
+
+def test_an_unknown_start_up_error_is_shown_whole_without_a_remedy(server: Server) -> None:
+    said = "connection failed: FATAL:  something new"
+    error = probe.explain(server.uri(), said)
+    assert error.message.endswith(said)
+    assert not error.remedies
