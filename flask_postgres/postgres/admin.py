@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 import typing as t
 
 from sqlalchemy import Connection, NullPool, create_engine, text
@@ -288,7 +289,8 @@ class Connector:
             # Prepared statements do not survive a pooler that changes the backend in between.
             ours["prepare_threshold"] = None
         if emptied:
-            options = self.connect_args.get("options") or uri.query.get("options") or ""
+            options = self.connect_args.get("options") or uri.query.get("options")
+            options = options or os.environ.get("PGOPTIONS") or ""
             ours["options"] = f"{options if isinstance(options, str) else ' '.join(options)} -csearch_path="
         return {**alive, **self.connect_args, **ours}
 

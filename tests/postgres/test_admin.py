@@ -71,9 +71,12 @@ def test_a_lost_session_is_one_of_our_errors(server: Server, admin: Session) -> 
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="this system does not tell")
-@pytest.mark.parametrize(("query", "idle"), [("", 60), ("?keepalives_idle=7", 7)])
+@pytest.mark.parametrize(
+    ("query", "idle", "user_timeout"),
+    [("", 60, 30_000), ("?keepalives_idle=7&tcp_user_timeout=9000", 7, 9000)],
+)
 def test_a_silent_connection_shows_that_it_lives(
-    database: PostgresUri, driver: str, query: str, idle: int
+    database: PostgresUri, driver: str, query: str, idle: int, user_timeout: int
 ) -> None:
     """A long seeding is silence for our own session, and gateways forget such connections."""
     uri = PostgresUri(f"{database.with_driver(driver).render(hide_password=False)}{query}")
@@ -81,6 +84,17 @@ def test_a_silent_connection_shows_that_it_lives(
         number = admin._connection.connection.driver_connection.fileno()  # type: ignore[union-attr]
         with socket.socket(fileno=os.dup(number)) as connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == idle
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == user_timeout
+
+
+def test_options_of_the_environment_count(
+    database: PostgresUri, driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-cwork_mem=5MB")
+    with Connector(uri=database.with_driver(driver)).admin() as session:
+        assert session.value("SHOW work_mem") == "5MB"
+        assert session.value("SHOW search_path") == ""
 
 
 def test_what_the_app_gives_its_driver_counts(database: PostgresUri, driver: str) -> None:
