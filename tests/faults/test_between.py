@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -16,6 +17,8 @@ import typing as t
 
 import psycopg
 import pytest
+
+from flask_postgres.postgres.admin import Connector
 
 from ..servers import PASSWORD, ROLE, as_server_account, free_port, give_to_server_account, wait_until
 from .world import NEW_ROWS, OLD_ROWS, World, settled
@@ -86,6 +89,20 @@ def test_reset(world: World, pooled: str) -> None:
     assert "--force-disconnect" in kept.err
     assert world.run("reset", "-f", "-fd").code == 0
     assert world.names() == {world.dbname}
+
+
+def test_an_empty_search_path_is_not_left_to_the_next_client(world: World, pooled: str) -> None:
+    """PgBouncer refuses options in the start-up packet that it does not know."""
+    world.old_database()
+    result = world.run("status")
+    assert result.code == 0, f"{pooled}: {result}"
+    port = re.search(r":(\d+)/", (world.folder / "app.py").read_text())
+    assert port is not None
+    uri = world.cluster.uri(world.dbname, port=int(port[1]))
+    with Connector(uri=uri).target() as session:
+        assert session.value("SELECT pg_catalog.current_setting('search_path')") == ""
+    with psycopg.connect(uri.render(hide_password=False)) as client:
+        assert client.execute("SHOW search_path").fetchone() == ('"$user", public',)
 
 
 @pytest.mark.parametrize("pooled", ["session"], indirect=True)
