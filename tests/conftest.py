@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import signal
+import sys
 import tempfile
 import typing as t
 
@@ -35,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     And take SIGINT and SIGHUP as a terminal sends them: a shell that runs the tests in the background, or
     nohup, ignores one of them, and every command that they start would inherit that.
     """
+    # An app that a test writes twice within a second, at the same length, must not come from a cache.
+    sys.dont_write_bytecode = True
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
