@@ -39,9 +39,15 @@ class Callback:
         qualname = getattr(self.func, "__qualname__", None) or type(self.func).__qualname__
         return f"{self.origin.module}.{qualname}"
 
-    def run(self, app: Flask, db: t.Any) -> None:
+    @property
+    def place(self) -> str | None:
+        """Where the function is defined, as ``file:line``."""
+        return _definition(self.func)
+
+    def run(self, app: Flask, db: t.Any) -> bool:
         """Run the callback in the app's context.
 
+        :returns: whether ``db.session`` has changes that were not committed, and are lost.
         :raises CallbackFailed: whatever it raises, ``sys.exit`` and asyncio's CancelledError included. A
             KeyboardInterrupt is not the callback's own and passes through.
         """
@@ -51,6 +57,7 @@ class Callback:
                 result = self.func(*args, **kwargs)
                 if inspect.iscoroutine(result):
                     _finish(result)
+                return _has_changes(db)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -83,7 +90,7 @@ def init_db_callback(func: F | None = None, /, *, app: Flask | None = None) -> F
 
     :param app: the app that it belongs to. Needed only where that cannot be seen: see the
         module's documentation for the rule.
-    :raises AppError: if the function requires other parameters.
+    :raises AppError: if the function requires other parameters, or is a generator function.
     """
     frame = sys._getframe(1)
     if func is not None:
@@ -120,6 +127,7 @@ def callback_for(app: Flask) -> Callback | None:
 
 def _register(func: AnyCallable, app: Flask | None, frame: types.FrameType) -> None:
     _check_signature(func)
+    _check_not_a_generator(func)
     callback = Callback(func, Origin.of(func, frame))
     belongs_to = app if app is not None else owner(frame)
     rivals = _replace_on_app(belongs_to, callback) if belongs_to is not None else _replace(callback)
@@ -184,6 +192,23 @@ def _check_signature(func: AnyCallable) -> None:
         message = f"the init callback {getattr(func, '__qualname__', func)} asks for {names}"
         message += f" ({where})." if where else "."
         raise AppError(message, remedy="It can take app, db, both in any order, or nothing.")
+
+
+def _check_not_a_generator(func: AnyCallable) -> None:
+    plain = inspect.unwrap(func)
+    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+        where = _definition(func)
+        message = f"the init callback {getattr(func, '__qualname__', func)} is a generator function"
+        message += f" ({where}): calling it runs nothing." if where else ": calling it runs nothing."
+        raise AppError(message, remedy="Write it without yield.")
+
+
+def _has_changes(db: t.Any) -> bool:
+    try:
+        session = db.session
+        return bool(session.new or session.dirty or session.deleted)
+    except Exception:  # an extension without such a session, or one of several
+        return False
 
 
 def _arguments(func: AnyCallable, offered: dict[str, t.Any]) -> tuple[list[t.Any], dict[str, t.Any]]:

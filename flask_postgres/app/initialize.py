@@ -109,7 +109,12 @@ def initialize(
     choice = choose(app, extension, how=how, metadata=metadata, binds=binds)
     try:
         if choice.callback is not None:
-            choice.callback.run(app, extension.db)
+            if choice.callback.run(app, extension.db):
+                place = faults.at(choice.callback.place)
+                (reporter or Silence()).note(
+                    f"the init callback {choice.callback.name}{place} left changes in db.session that it "
+                    "did not commit: they are lost. Call db.session.commit() at its end."
+                )
         elif choice.migrations is not None:
             heads = choice.migrations.upgrade()
             return f"{choice}, to {', '.join(heads)}"

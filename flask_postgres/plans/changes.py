@@ -7,8 +7,8 @@ import typing as t
 from sqlalchemy.schema import ExecutableDDLElement
 
 from ..postgres import ddl, dropping
-from ..postgres.admin import Session
 from ..postgres.marks import Mark, Signature, State
+from ..postgres.session import Session
 from .identity import Found, expect, look_up, lost_race
 
 Statements = tuple[ExecutableDDLElement, ...]

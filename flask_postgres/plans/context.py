@@ -8,7 +8,8 @@ import time
 import typing as t
 
 from ..errors import ServerError
-from ..postgres.admin import Connector, Session
+from ..postgres.admin import Connector
+from ..postgres.session import Session
 from ..reporting import Reporter
 from .changes import Action
 from .identity import Found

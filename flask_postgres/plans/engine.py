@@ -11,9 +11,10 @@ import typing as t
 from ..errors import CannotConnect, FlaskPostgresError, LostRace
 from ..postgres import contents
 from ..postgres import facts as reading
-from ..postgres.admin import Connector, Session
+from ..postgres.admin import Connector
 from ..postgres.capabilities import Capabilities, from_answers
 from ..postgres.facts import Database, Facts
+from ..postgres.session import Session
 from ..uri import PostgresUri
 from . import lock, preflight
 from .context import StepContext

@@ -6,9 +6,9 @@ import typing as t
 
 from ..errors import LostRace
 from ..postgres import marks
-from ..postgres.admin import Session
 from ..postgres.facts import INVALID
 from ..postgres.marks import Mark, State
+from ..postgres.session import Session
 from ..remedies import Command
 from . import preflight
 

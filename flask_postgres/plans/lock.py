@@ -12,7 +12,8 @@ import typing as t
 import zlib
 
 from ..errors import AtWork, CannotConnect, Refused, Unsupported, UsageError
-from ..postgres.admin import APPLICATION, Connector, Session
+from ..postgres.admin import APPLICATION, Connector
+from ..postgres.session import Session
 from ..remedies import Option
 
 POLLS = (0.1, 1.0)

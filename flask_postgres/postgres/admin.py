@@ -5,15 +5,13 @@ Every error that leaves this module is one of ours.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import os
 import typing as t
 
-from sqlalchemy import Connection, NullPool, create_engine, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InvalidRequestError, OperationalError
-from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy import Connection, NullPool, create_engine
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from .. import errors
 from ..remedies import Option
@@ -21,6 +19,7 @@ from ..reporting import Reporter, Silence
 from ..uri import PostgresUri
 from . import failures, probe
 from .drivers import administrative
+from .session import Session, greet
 
 APPLICATION = "flask-postgres"
 APP_APPLICATION = "flask-postgres-app"
@@ -34,112 +33,6 @@ KEEP_ALIVE = {
 """After 60 seconds of silence the connection is probed, and after 30 without a reply it is given up.
 The last is in milliseconds. Without it a network that drops packets holds a command for 15 minutes.
 """
-
-_EMPTY_SEARCH_PATH = "SELECT pg_catalog.set_config('search_path', '', true)"
-
-_NO_TIMEOUTS = (
-    "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_database(), "
-    "(SELECT count(set_config(s.name, CASE s.name WHEN 'lock_timeout' THEN '2s' ELSE '0' END, false)) "
-    "FROM pg_catalog.pg_settings s WHERE pg_catalog.pg_backend_pid() = :pid AND s.name IN ('lock_timeout', "
-    "'statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', "
-    "'transaction_timeout'))"
-)
-"""Only in a server process of our own: behind a pooler the settings would be left to other clients.
-
-A wait for a lock ends after two seconds, so that it can be reported, and begun again.
-"""
-
-
-class Session:
-    """One connection to one database, in autocommit mode.
-
-    :param pooled: whether a pooler stands in between: it announces other process ids than the server's.
-    :param guarded: whether the search path has to be emptied for each query, because a pooler has refused to
-        do so from the start, and a setting of the session would be left to other clients.
-    """
-
-    def __init__(
-        self, connection: Connection, dbname: str, *, pooled: bool = False, guarded: bool = False
-    ) -> None:
-        self.dbname = dbname
-        self.pooled = pooled
-        self._connection = connection
-        self._guarded = guarded
-
-    def lift_timeouts(self) -> None:
-        """Lift every timeout, behind a pooler that leaves this session its process."""
-        pid = self.value(_NO_TIMEOUTS, doing="lift the timeouts", pid=0)
-        self.rows(_NO_TIMEOUTS, doing="lift the timeouts", pid=pid)
-
-    def run(self, *statements: ExecutableDDLElement, doing: str) -> None:
-        """Run statements, each on its own.
-
-        :param doing: what they do, for the error.
-        """
-        for statement in statements:
-            with _translated(doing):
-                self._connection.execute(statement)
-
-    def rows(self, query: str, /, *, doing: str = "read the catalogue", **values: t.Any) -> t.Sequence[t.Any]:
-        """Run one query and return its rows."""
-        if not self._guarded:
-            with _translated(doing):
-                return self._connection.execute(text(query), values).all()
-        with self.transaction(doing=doing), _translated(doing):
-            return self._connection.execute(text(query), values).all()
-
-    def value(self, query: str, /, *, doing: str = "read the catalogue", **values: t.Any) -> t.Any:
-        """Run one query and return the first column of its first row; None without a row."""
-        rows = self.rows(query, doing=doing, **values)
-        return rows[0][0] if rows else None
-
-    @contextlib.contextmanager
-    def transaction(self, *, doing: str) -> t.Iterator[None]:
-        """Run what is inside as one transaction: all of it or, after any error, nothing.
-
-        Each query sees what others have committed until then, whatever is the default of the role.
-        """
-        guarded, self._guarded = self._guarded, False
-        try:
-            with _translated(doing):
-                self._connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
-                if guarded:
-                    self._connection.exec_driver_sql(_EMPTY_SEARCH_PATH)
-            yield
-        except BaseException:
-            # The session may be gone, and with it the transaction.
-            with contextlib.suppress(DBAPIError, InvalidRequestError):
-                self._connection.exec_driver_sql("ROLLBACK")
-            raise
-        finally:
-            self._guarded = guarded
-        with _translated(doing):
-            self._connection.exec_driver_sql("COMMIT")
-
-    @property
-    def pid(self) -> int:
-        """The id of the server process."""
-        return int(self.value("SELECT pg_catalog.pg_backend_pid()"))
-
-    def usable(self) -> bool:
-        """Tell whether the session still answers, and is not in a transaction that has failed."""
-        try:
-            return bool(self.value("SELECT true"))
-        except errors.FlaskPostgresError:
-            return False
-
-    def close(self) -> None:
-        """End the session; one that is lost already is no fault."""
-        with contextlib.suppress(Exception):
-            self._connection.close()
-        with contextlib.suppress(Exception):
-            self._connection.engine.dispose()
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +135,7 @@ class Connector:
         try:
             connection = engine.connect()
             announced = _announced_pid(connection)
-            pid, reached = _greet(connection, announced or 0, guarded=guarded)
+            pid, reached = greet(connection, announced or 0, guarded=guarded)
         except (OperationalError, InterfaceError) as error:
             raise self._explained(wanted, error) from error
         except DBAPIError as error:
@@ -332,28 +225,7 @@ def _initialize(connection: Connection) -> None:
         connection.exec_driver_sql("SET standard_conforming_strings TO on")
 
 
-def _greet(connection: Connection, announced: int, *, guarded: bool) -> tuple[int, str]:
-    """Return the id of the server process, and the database that was reached; lift the timeouts."""
-    if guarded:
-        connection.exec_driver_sql("BEGIN")
-        connection.exec_driver_sql(_EMPTY_SEARCH_PATH)
-    pid, reached, _ = connection.execute(text(_NO_TIMEOUTS), {"pid": announced}).one()
-    if guarded:
-        connection.exec_driver_sql("COMMIT")
-    return int(pid), str(reached)
-
-
 def _announced_pid(connection: Connection) -> int | None:
     """Return the process id that was announced at start-up; None where it is none of the system's."""
     info = connection.connection.driver_connection.info  # type: ignore[union-attr]
     return None if info.parameter_status("crdb_version") else int(info.backend_pid)
-
-
-@contextlib.contextmanager
-def _translated(doing: str) -> t.Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        raise failures.translate(error, doing=doing) from error
-    except InvalidRequestError as error:  # the session was lost before, and SQLAlchemy opens no other
-        raise errors.ServerUnreachable(f"could not {doing}: the session was lost before.") from error

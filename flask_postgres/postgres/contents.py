@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .admin import Session
+from .session import Session
 
 
 def count_tables(session: Session) -> int:

@@ -6,7 +6,7 @@ import contextlib
 
 from ..errors import DatabaseInUse, PermissionDenied
 from . import ddl, sessions
-from .admin import Session
+from .session import Session
 
 ATTEMPTS = 5
 

@@ -7,7 +7,8 @@ import time
 import typing as t
 
 from ..errors import DatabaseInUse
-from .admin import APP_APPLICATION, APPLICATION, Session
+from .admin import APP_APPLICATION, APPLICATION
+from .session import Session
 
 PATIENCE = 10.0
 """Seconds in which an ended session must be gone; one that rolls back much work takes a while."""

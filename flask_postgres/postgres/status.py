@@ -9,10 +9,11 @@ from ..errors import CannotConnect, ServerError, ServerUnreachable
 from ..remedies import Command, Sql
 from . import contents, ddl
 from . import facts as reading
-from .admin import Connector, Session
+from .admin import Connector
 from .capabilities import from_answers
 from .facts import Facts, OtherSession
 from .marks import State
+from .session import Session
 
 Condition = t.Literal["missing", "complete", "unfinished", "blocked", "aside", "invalid", "closed"]
 """The state of the target. One that is ``unfinished`` or ``blocked`` may be a living command's work."""

@@ -55,6 +55,16 @@ def test_other_required_parameters_are_named_at_registration() -> None:
         init_db_callback(init)
 
 
+def test_a_generator_function_is_refused_at_registration() -> None:
+    """It said that the database was initialized, and nothing had run."""
+    app = Flask("shop")
+    with pytest.raises(AppError, match=r"init_db is a generator function .*: calling it runs nothing"):
+
+        @init_db_callback(app=app)
+        def init_db(db: object) -> t.Iterator[object]:
+            yield db
+
+
 def test_the_function_stays_what_it_was() -> None:
     def init() -> None: ...
 

@@ -14,6 +14,7 @@ from flask_postgres import AppError, PostgresUri, init_db_callback
 from flask_postgres.app.discovery import find_extension
 from flask_postgres.app.initialize import choose, initialize
 from flask_postgres.postgres.batch import create_tables
+from flask_postgres.remedies import Remedy
 from flask_postgres.reporting import Silence
 
 from ..servers import Server
@@ -34,6 +35,35 @@ def add_model(app: Flask, name: str, bind_key: str | None = None) -> type:
 def tables(server: Server, uri: PostgresUri) -> list[str]:
     query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
     return [name for (name,) in server.execute(query, dbname=uri.dbname)]
+
+
+class Notes(Silence):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str, *_: Remedy) -> None:
+        self.notes.append(message)
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_rows_that_a_callback_does_not_commit_are_said_to_be_lost(
+    make_app: MakeApp, database: PostgresUri, commit: bool
+) -> None:
+    app, notes = make_app(database), Notes()
+    pet = add_model(app, "Pet")
+
+    @init_db_callback(app=app)
+    def init_db(db: SQLAlchemy) -> None:
+        db.create_all()
+        db.session.add(pet())
+        if commit:
+            db.session.commit()
+
+    assert init(app, reporter=notes).endswith("init_db")
+    assert len(notes.notes) == (0 if commit else 1)
+    if not commit:
+        assert "test_initialize.py:" in notes.notes[0]
+        assert "did not commit: they are lost" in notes.notes[0]
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])

@@ -21,7 +21,8 @@ from flask_postgres.errors import (
     ServerUnreachable,
 )
 from flask_postgres.postgres import waiting
-from flask_postgres.postgres.admin import Connector, Session
+from flask_postgres.postgres.admin import Connector
+from flask_postgres.postgres.session import Session
 from flask_postgres.remedies import Remedy
 
 from ..project import Project, finish

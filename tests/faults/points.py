@@ -17,7 +17,7 @@ import typing as t
 import psycopg
 
 from flask_postgres.plans.steps import Step
-from flask_postgres.postgres.admin import Session
+from flask_postgres.postgres.session import Session
 
 CUT = "cut"
 PAUSE = "pause"

@@ -13,7 +13,8 @@ from flask_postgres.errors import AtWork, Refused
 from flask_postgres.plans import engine, lock
 from flask_postgres.plans.context import StepContext
 from flask_postgres.plans.plan import Request
-from flask_postgres.postgres.admin import Connector, Session
+from flask_postgres.postgres.admin import Connector
+from flask_postgres.postgres.session import Session
 from flask_postgres.remedies import Remedy
 from flask_postgres.reporting import Silence
 

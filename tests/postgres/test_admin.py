@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from flask_postgres import CannotConnect, PostgresUri, ServerError, ServerUnreachable
 from flask_postgres.postgres import ddl
-from flask_postgres.postgres.admin import Connector, Session
+from flask_postgres.postgres.admin import Connector
+from flask_postgres.postgres.session import Session
 
 from ..servers import Server, free_port
 

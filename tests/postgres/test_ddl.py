@@ -13,8 +13,9 @@ from sqlalchemy.schema import ExecutableDDLElement
 
 from flask_postgres import DatabaseMissing
 from flask_postgres.postgres import ddl
-from flask_postgres.postgres.admin import Connector, Session
+from flask_postgres.postgres.admin import Connector
 from flask_postgres.postgres.ddl import sql_text
+from flask_postgres.postgres.session import Session
 
 from ..servers import Server
 

@@ -9,8 +9,9 @@ import pytest
 
 from flask_postgres import PermissionDenied, PostgresUri
 from flask_postgres.postgres import ddl
-from flask_postgres.postgres.admin import Connector, Session
+from flask_postgres.postgres.admin import Connector
 from flask_postgres.postgres.dropping import drop
+from flask_postgres.postgres.session import Session
 
 from ..servers import Server, wait_until
 
