@@ -9,8 +9,7 @@ import time
 import typing as t
 
 from ..errors import CannotConnect, FlaskPostgresError, LostRace
-from ..postgres import contents
-from ..postgres import facts as reading
+from ..postgres import catalogue, contents
 from ..postgres.admin import Connector
 from ..postgres.capabilities import Capabilities, from_answers
 from ..postgres.facts import Database, Facts
@@ -110,7 +109,7 @@ def facts_of(task: Task, session: Session) -> Facts:
     """Read what a plan for this work needs to know."""
     clauses = task.request.clauses
     template, owner, tablespace = (clauses.get(key) for key in ("database_template", "owner", "tablespace"))
-    facts = reading.read(
+    facts = catalogue.read(
         session,
         task.request.dbname,
         template=None if template is None else str(template),

@@ -1,6 +1,137 @@
-"""The one query by which a server is asked for all that plans need."""
+"""Read the facts from a server, in one query."""
 
 from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from ..errors import PermissionDenied, Unsupported
+from . import marks
+from .admin import APPLICATION
+from .capabilities import from_answers
+from .facts import Database, Facts, Grant, OtherSession, Parameter, Role
+from .marks import State
+from .session import Session
+
+
+def read(
+    session: Session,
+    dbname: str,
+    *,
+    template: str | None = None,
+    roles: t.Sequence[str] = (),
+    tablespaces: t.Sequence[str] = (),
+    extensions: t.Sequence[str] = (),
+) -> Facts:
+    """Ask a server, in one query, for all that plans about one database need.
+
+    :param template: the template that will be copied.
+    :param roles: names of roles that settings mention; the others likewise.
+    """
+    answer = _ask(
+        session,
+        target=dbname,
+        template=template or "template1",
+        ours="%~___~________",
+        app=f"{APPLICATION} %",
+        roles=json.dumps([*roles]),
+        tablespaces=json.dumps([*tablespaces]),
+        extensions=bool(extensions),
+    )
+    raw: dict[str, t.Any] = answer if isinstance(answer, dict) else json.loads(answer)
+    role = Role(name=raw["role"], superuser=raw["superuser"], createdb=raw["createdb"])
+    owners = {
+        role.name,
+        *roles,
+        *(item["owner"] for item in raw["databases"] or () if item["name"] == dbname),
+    }
+    alive = _alive(raw["ours"] or (), owners)
+    databases = [
+        _trusted(_database(item, alive), role, owners, raw["server"]) for item in raw["databases"] or ()
+    ]
+    by_name = {item.name: item for item in databases}
+    return Facts(
+        role=role,
+        server=raw["server"],
+        can=from_answers(raw["version"], int(raw["version_num"])),
+        version_text=raw["version"],
+        admin_dbname=session.dbname,
+        standby=raw["standby"],
+        citus=raw["citus"],
+        embedded=bool(raw["embedded"]),
+        target=by_name.get(dbname),
+        relatives=tuple(item for item in databases if item.mark and _relative(item, dbname)),
+        foreign=tuple(item for item in databases if item.mark is None and _relative(item, dbname)),
+        template=by_name.get(template or "template1"),
+        template_name=template,
+        superuser_only=tuple(raw["superuser_only"] or ()),
+        missing_roles=tuple(raw["missing_roles"] or ()),
+        unusable_roles=tuple(raw["unusable_roles"] or ()),
+        missing_tablespaces=tuple(raw["missing_tablespaces"] or ()),
+        missing_extensions=tuple(name for name in extensions if name not in (raw["available"] or ())),
+        available_extensions=tuple(raw["available"] or ()),
+    )
+
+
+def _relative(database: Database, dbname: str) -> bool:
+    if database.name == dbname or not marks.is_ours(database.name):
+        return False
+    if database.mark is not None and database.mark.of is not None:
+        return database.mark.of == dbname
+    return marks.may_be_of(database.name, dbname)
+
+
+def _ask(session: Session, **values: t.Any) -> t.Any:
+    try:
+        return session.value(_QUERY, **values)
+    except (PermissionDenied, Unsupported):  # a host, or an engine, that does not tell the identifier
+        return session.value(_QUERY.replace(_IDENTIFIER, "CAST(NULL AS text)"), **values)
+
+
+def _alive(sessions: t.Iterable[dict[str, t.Any]], owners: set[str]) -> set[str]:
+    """Return the tokens of running commands: any role can give its session a name, so it counts who it is."""
+    named = ((one["name"].split(" "), one) for one in sessions)
+    return {
+        words[1] for words, one in named if len(words) > 1 and (one["superuser"] or one["user"] in owners)
+    }
+
+
+def _trusted(database: Database, role: Role, owners: set[str], server: str | None) -> Database:
+    """Return the database with its mark only if the mark counts.
+
+    Any role with CREATEDB can write a mark, so it counts on a database whose owner is the target's owner, our
+    role or a role that we have the rights of; a superuser has those of every role, which says nothing. A mark
+    names its database, because a restored or copied one has the same comment. Protection always counts.
+    """
+    mark = database.mark
+    if mark is None or mark.state is State.PROTECTED:
+        return database
+    ours = database.owner in owners or (database.owned and not role.superuser)
+    if ours and mark.oid == database.oid and (server is None or mark.server == server):
+        return database
+    return dataclasses.replace(database, mark=None, stale_mark=mark, maker_alive=False)
+
+
+def _database(raw: dict[str, t.Any], alive: set[str]) -> Database:
+    comment, mark = marks.split(raw.pop("comment"))
+    token = mark.token if mark else raw["name"][-8:] if marks.is_ours(raw["name"]) else None
+    grants = raw.pop("grants")
+    return Database(
+        comment=comment,
+        mark=mark,
+        grants=None if grants is None else tuple(Grant(**item) for item in grants),
+        parameters=tuple(
+            Parameter(name, value, item["role"])
+            for item in raw.pop("parameters") or ()
+            for name, _, value in (text.partition("=") for text in item["config"])
+        ),
+        sessions=tuple(OtherSession(**item) for item in raw.pop("sessions") or ()),
+        slots=tuple(raw.pop("slots") or ()),
+        maker_alive=token in alive,
+        **raw,
+    )
+
 
 # One query, one flight. Names are qualified: the search_path belongs to the role, not to us.
 # pg_database_size fails without CONNECT; pg_stat_activity shows application_name and usename of any
@@ -8,7 +139,7 @@ from __future__ import annotations
 # has no user, and DROP and RENAME end it by themselves. A parameter with a dot that the server does
 # not know may be anything, so only a superuser may set it. Which columns tell of the locale depends on
 # the version.
-QUERY = """
+_QUERY = """
 WITH me AS (
   SELECT r.oid, r.rolname, r.rolsuper, r.rolcreatedb FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
 ), other AS (
@@ -91,4 +222,4 @@ SELECT json_build_object(
 ) FROM me
 """
 
-IDENTIFIER = "(SELECT CAST(c.system_identifier AS text) FROM pg_catalog.pg_control_system() c)"
+_IDENTIFIER = "(SELECT CAST(c.system_identifier AS text) FROM pg_catalog.pg_control_system() c)"

@@ -7,8 +7,7 @@ import typing as t
 
 from ..errors import CannotConnect, ServerError, ServerUnreachable
 from ..remedies import Command, Sql
-from . import contents, ddl
-from . import facts as reading
+from . import catalogue, contents, ddl
 from .admin import Connector
 from .capabilities import from_answers
 from .facts import Facts, OtherSession
@@ -102,7 +101,7 @@ def look(connector: Connector) -> Status:
     """
     dbname = connector.uri.dbname
     with _any_session(connector) as session:
-        facts = reading.read(session, dbname)
+        facts = catalogue.read(session, dbname)
         status = Status(dbname=dbname, facts=facts)
         if session.dbname == dbname:
             return _look_inside(status, session)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_postgres import PostgresUri
-from flask_postgres.postgres import facts as reading
+from flask_postgres.postgres import catalogue
 from flask_postgres.postgres.admin import Connector
 from flask_postgres.postgres.facts import Database, Facts, Grant, Parameter
 from flask_postgres.postgres.marks import Mark, State
@@ -16,7 +16,7 @@ from ..servers import Server
 
 def read(uri: PostgresUri, *, token: str = "0badcafe", **asked: object) -> Facts:
     with Connector(uri=uri, token=token).admin() as session:
-        return reading.read(session, uri.dbname, **asked)  # type: ignore[arg-type]
+        return catalogue.read(session, uri.dbname, **asked)  # type: ignore[arg-type]
 
 
 def target(found: Facts) -> Database:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_postgres import PostgresUri
-from flask_postgres.postgres import contents, facts, status
+from flask_postgres.postgres import catalogue, contents, status
 from flask_postgres.postgres.admin import Connector
 
 from ..project import Project
@@ -58,7 +58,7 @@ def test_no_trap_of_the_owner_catches_a_superuser(server: Server, trapped: Postg
         status.look(connector)
         with connector.target() as session:
             assert session.value("SHOW search_path") == ""
-            facts.read(session, trapped.dbname)
+            catalogue.read(session, trapped.dbname)
             contents.holds_rows(session)
         assert not superuser(server)
     finally:
