@@ -129,6 +129,9 @@ class AtWork(Refused):
 class LostRace(Refused):
     """Another command changed the database in between; this one leaves it alone."""
 
+    transient = False
+    """Whether both changed it at the same moment, so that the transaction may be tried again."""
+
 
 class AppError(FlaskPostgresError):
     """The Flask app, or code that belongs to it, stands in the way."""

@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 from ..errors import AppError, MigrationFailed
-from ..settings.tomlfile import SHARED_FILE
+from ..settings.tomlfile import SHARED_FILE, Unreadable, parsed
 from . import faults
 from .output import output_kept
 
@@ -300,10 +300,8 @@ def _by_written_driver(url: URL, config: Config) -> str:
 
 def _has_table(file: Path) -> bool:
     """Tell whether a ``pyproject.toml`` configures Alembic. One that cannot be read does not."""
-    import tomli
-
-    with contextlib.suppress(OSError, ValueError):
-        return "alembic" in tomli.loads(file.read_text(encoding="utf-8")).get("tool", {})
+    with contextlib.suppress(OSError, Unreadable):
+        return "alembic" in parsed(file).get("tool", {})
     return False
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import time
 import typing as t
 
-from ..errors import ServerError
+from ..errors import LostRace, ServerError
 from ..postgres.admin import Connector
 from ..postgres.session import Session
 from ..reporting import Reporter
@@ -74,11 +74,20 @@ class StepContext:
         return found
 
     def _patiently(self, action: Action) -> Found | None:
-        """Send an action again for as long as it waits for a lock: each attempt ends after two seconds."""
-        told = False
+        """Send an action, again for as long as it waits for a lock: each attempt ends after two seconds.
+
+        Where another command changes the same row at the same moment, both may lose. It is then tried once
+        more, and looks again whether the database is the one that is meant.
+        """
+        told = tried = False
         while True:
             try:
                 return action.send(self.admin)
+            except LostRace as error:
+                if tried or not error.transient:
+                    raise
+                tried = True
+                continue
             except ServerError as error:
                 if error.sqlstate != LOCK_NOT_AVAILABLE:
                     raise

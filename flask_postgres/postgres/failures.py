@@ -48,7 +48,9 @@ def translate(error: DBAPIError, *, doing: str) -> FlaskPostgresError:
         return errors.Unsupported(f"could not {doing}: {said}", remedy=_NO_ICU, sqlstate=code)
     if code == "40P01" or (code == "XX000" and "concurrently" in said):  # 40P01: a deadlock, and we lost
         message = f"could not {doing}: another command was changing the same database."
-        return errors.LostRace(message, remedy=Command("Look at it", "status"))
+        lost = errors.LostRace(message, remedy=Command("Look at it", "status"))
+        lost.transient = True
+        return lost
     if code == "23505" and "pg_database_datname_index" in said:
         message = f"could not {doing}: another command has just given a database that name."
         return errors.DatabaseExists(message, sqlstate=code)

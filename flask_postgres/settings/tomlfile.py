@@ -110,7 +110,7 @@ def expand(text: str, environ: t.Mapping[str, str]) -> str:
 
 def _read_named(path: Path, *, named_by: str) -> Located:
     try:
-        table = _table_of(path, _parsed(path))
+        table = _table_of(path, parsed(path))
     except FileNotFoundError:
         shown = masked(str(path))  # it may be a URI, typed in the wrong place
         missing = FileStatus(path=Path(shown), status=NOT_FOUND)
@@ -148,7 +148,7 @@ def _read_found(path: Path, *, upwards: bool) -> Located:
     if refusal is not None:
         return Located(files=(refusal,))
     try:
-        document = _parsed(path)
+        document = parsed(path)
     except (Unreadable, FileNotFoundError) as error:
         if path.name == OWN_FILE or _mentions_table(path):
             return _failed(path, str(error))
@@ -189,7 +189,12 @@ def _mentions_table(path: Path) -> bool:
         return True
 
 
-def _parsed(path: Path) -> dict[str, t.Any]:
+def parsed(path: Path) -> dict[str, t.Any]:
+    """Return what a TOML file holds.
+
+    :raises FileNotFoundError: if there is none.
+    :raises Unreadable: if it cannot be read, or is no TOML.
+    """
     try:
         data = files.content(path)
     except FileNotFoundError:
