@@ -6,10 +6,10 @@ way; safety does not rest on it, because a pooler or another ``admin_dbname`` de
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
 import typing as t
-import zlib
 
 from ..errors import AtWork, CannotConnect, Refused, Unsupported, UsageError
 from ..postgres.admin import APPLICATION, Connector
@@ -111,16 +111,16 @@ def _refuse_shared(connector: Connector, session: Session) -> None:
 
 
 def _try_lock(session: Session, dbname: str) -> bool:
-    query = "SELECT pg_catalog.pg_try_advisory_lock(:space, :key)"
+    query = "SELECT pg_catalog.pg_try_advisory_lock(CAST(:key AS bigint))"
     try:
-        found = session.value(query, space=_signed(APPLICATION), key=_signed(dbname), doing="take the lock")
+        found = session.value(query, key=_key(dbname), doing="take the lock")
     except Unsupported:  # an engine without such locks; safety does not rest on them
         return True
     return bool(found)
 
 
 def _holder(session: Session, connector: Connector, held: t.Sequence[Session]) -> str:
-    rows = session.rows(_HOLDER, space=_signed(APPLICATION), key=_signed(connector.uri.dbname))
+    rows = session.rows(_HOLDER, key=_key(connector.uri.dbname))
     if not rows:
         return "the lock was just released"
     pid, since, user, address = rows[0]
@@ -131,10 +131,10 @@ def _holder(session: Session, connector: Connector, held: t.Sequence[Session]) -
     return f"another command has it (pid {pid} of the server, user {user}{where})"
 
 
-def _signed(text: str) -> int:
-    """Return a 32-bit hash as PostgreSQL's integer."""
-    value = zlib.crc32(text.encode())
-    return value - (1 << 32) if value >= 1 << 31 else value
+def _key(dbname: str) -> int:
+    """Return the key of a database's lock, a bigint: names must not meet in one key by accident."""
+    digest = hashlib.sha256(f"{APPLICATION} {dbname}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 _PID = "SELECT pg_catalog.pg_backend_pid()"
@@ -150,6 +150,6 @@ SELECT a.pid, CAST(a.backend_start AS text), a.usename, host(a.client_addr) FROM
 JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted
   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
-  AND l.classid = CAST(CAST(:space AS bigint) & 4294967295 AS oid)
-  AND l.objid = CAST(CAST(:key AS bigint) & 4294967295 AS oid)
+  AND l.classid = CAST((CAST(:key AS bigint) >> 32) & 4294967295 AS oid)
+  AND l.objid = CAST(CAST(:key AS bigint) & 4294967295 AS oid) AND l.objsubid = 1
 """

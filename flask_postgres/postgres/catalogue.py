@@ -33,7 +33,7 @@ def read(
         session,
         target=dbname,
         template=template or "template1",
-        ours="%~___~________",
+        ours=marks.like_ours(dbname),
         app=f"{APPLICATION} %",
         roles=json.dumps([*roles]),
         tablespaces=json.dumps([*tablespaces]),
@@ -197,7 +197,8 @@ SELECT json_build_object(
          WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END,
       'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
       'tablespace', (SELECT s.spcname FROM pg_catalog.pg_tablespace s WHERE s.oid = d.dattablespace),
-      'comment', pg_catalog.shobj_description(d.oid, 'pg_database'),
+      'comment', CASE WHEN d.datname = :target THEN pg_catalog.shobj_description(d.oid, 'pg_database')
+         ELSE pg_catalog.right(pg_catalog.shobj_description(d.oid, 'pg_database'), 8192) END,
       'grants', CASE WHEN d.datacl IS NULL THEN NULL ELSE (
          SELECT coalesce(json_agg(json_build_object(
             'privilege', x.privilege_type,

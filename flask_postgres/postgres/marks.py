@@ -117,6 +117,11 @@ def name_for_old(dbname: str, token: str) -> str:
     return _name(dbname, "old", token)
 
 
+def like_ours(dbname: str) -> str:
+    """Return the pattern for LIKE of the names that are made for a database."""
+    return re.sub(r"([\\%_])", r"\\\1", _cut(dbname)) + "~___~________"
+
+
 def is_ours(name: str) -> bool:
     """Tell whether a name is of the shape that only Flask-Postgres makes."""
     return _OURS.search(name) is not None

@@ -160,3 +160,11 @@ def test_other_targets_are_no_rivals(server: Server, database: PostgresUri) -> N
     second, _ = lock.acquire(_connector(server.uri("another")), lambda _: None)
     first.close()
     second.close()
+
+
+def test_names_do_not_meet_in_one_key(database: PostgresUri) -> None:
+    """These two have the same CRC-32, so two binds were taken for one database."""
+    first, _ = lock.acquire(_connector(database.with_dbname("plumless")), lambda _: None)
+    with first:
+        second, _ = lock.acquire(_connector(database.with_dbname("buckeroo")), lambda _: None, timeout=5)
+        second.close()

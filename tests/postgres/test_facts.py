@@ -145,3 +145,19 @@ def test_an_invalid_database(server: Server, database: PostgresUri, dbname: str)
         assert it.size is None
     finally:
         server.execute(f"UPDATE pg_database SET datconnlimit = -1 WHERE datname = '{dbname}'")
+
+
+def test_only_relatives_are_read_and_only_the_end_of_their_comments(server: Server, dbname: str) -> None:
+    """A comment of 90 MB on a database of any role made every command take a minute."""
+    name = f"{dbname}_x%"
+    for each in (name, f"{name}~old~11111111", f"{dbname}yx%~old~22222222"):
+        server.execute(f'CREATE DATABASE "{each}" OWNER app_dev')
+    long = "x" * 100_000
+    server.execute(
+        f"COMMENT ON DATABASE \"{name}~old~11111111\" IS '{long}\n[flask-postgres:protected {{}}]'"
+    )
+    found = read(server.uri(name))
+    assert {item.name for item in (*found.relatives, *found.foreign)} == {f"{name}~old~11111111"}
+    (relative,) = found.relatives
+    assert relative.state is State.PROTECTED
+    assert len(relative.comment or "") < 10_000
