@@ -115,11 +115,12 @@ def test_pictures_hold_nothing_of_the_machine_that_made_them() -> None:
 
 
 def _essence(text: str) -> str:
-    """Leave out what differs: white space, for lines break elsewhere; ports, pids, tokens, sizes, times."""
+    """Leave out what differs: white space, as lines break elsewhere; ports, pids, tokens, OIDs, sizes."""
     text = "\n".join(line for line in text.splitlines() if not line.endswith("…"))
     text = re.sub(r"\d+(\.\d+)? (kB|MB)|(?<=\"size_bytes\": )\d+", "SIZE", text)
     text = re.sub(r"\s+", "", text)
     text = re.sub(r"(?<=~new~)[0-9a-f]{8}|(?<=~old~)[0-9a-f]{8}|(?<=\"token\":\")[0-9a-f]{8}", "TOKEN", text)
+    text = re.sub(r"(?<=\"oid\":)\d+|(?<=\"server\":\")\d+", "ID", text)
     text = re.sub(r"(?<=localhost[:-])\d+|(?<=\"port\":)\d+", "PORT", text)
     return re.sub(
         r"(?<=PostgreSQL)\d+\.\d+|(?<=\"version\":\")[\d.]+|(?<=_s\":)[\d.]+|(?<=pid\":)\d+|(?<=pid)\d+",
