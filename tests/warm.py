@@ -132,6 +132,7 @@ def _be(order: dict[str, t.Any], fds: t.Sequence[int]) -> t.NoReturn:
     os.environ.clear()
     os.environ.update(order["env"])
     sys.argv = ["flask", *order["arguments"]]
+    sys.orig_argv = [sys.executable, "-m", *sys.argv]
     sys.path[0] = order["folder"]
     code: t.Any = 0
     try:

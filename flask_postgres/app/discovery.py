@@ -67,20 +67,6 @@ class Extension:
 
         return engines.connect_args(self.engine(bind_key))
 
-    def close_sessions(self) -> None:
-        """Roll back and close the sessions that have begun."""
-        from . import engines
-
-        engines.close_sessions()
-
-    def dispose(self) -> None:
-        """Close the connections that the app's pools hold."""
-        from . import engines
-
-        for of_bind in self.all_engines().values():
-            for engine in of_bind:
-                engines.dispose(engine)
-
     @contextlib.contextmanager
     def _context(self) -> t.Iterator[None]:
         with self.app.app_context():

@@ -7,12 +7,14 @@ import gc
 import typing as t
 import warnings
 
-from sqlalchemy import Engine, event
-from sqlalchemy.exc import MissingGreenlet
-from sqlalchemy.orm import close_all_sessions
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.orm import Session
 
 from ..errors import AppError, FlaskPostgresError
+from ..postgres.admin import is_ours
 from .faults import describe
+
+T = t.TypeVar("T")
 
 DATABASE_KEYS = ("dbname", "database")
 """How the drivers call the database: psycopg and psycopg2 the former, asyncpg and pg8000 the latter."""
@@ -61,15 +63,36 @@ def dispose(engine: Engine) -> None:
         gc.collect()
 
 
-def close_sessions() -> None:
-    """Roll back and close the sessions that have begun, wherever the app keeps them.
+def release_all() -> None:
+    """Close every connection to PostgreSQL that SQLAlchemy has open in this process for the app.
 
-    A session holds its connection past the end of the pool. One in an app context that was pushed
-    while the app was imported is in no registry that could be asked.
+    The app may have made engines, sessions and connections that no extension knows of, while it was imported.
+    What is used again connects again. A thread of the app may use one at this moment, and an AsyncSession may
+    outlive its loop: closing it fails then, and its connection goes with the pool.
     """
-    # MissingGreenlet: an AsyncSession whose loop has ended. Its connection goes with the pool.
-    with contextlib.suppress(MissingGreenlet):
-        close_all_sessions()
+    for session in _living(Session):
+        with contextlib.suppress(Exception):
+            session.close()
+    for connection in _living(Connection):
+        with contextlib.suppress(Exception):  # one that could not be opened has no attributes
+            if not connection.closed and _is_the_apps(connection.engine):
+                transaction = connection.get_transaction()
+                if transaction is not None:
+                    transaction.rollback()
+                connection.invalidate()
+    for engine in _living(Engine):
+        if _is_the_apps(engine):
+            with contextlib.suppress(Exception):
+                dispose(engine)
+
+
+def _living(kind: type[T]) -> list[T]:
+    # By type(), because isinstance() would look through, and so load, an app's lazy proxies.
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), kind)]
+
+
+def _is_the_apps(engine: Engine) -> bool:
+    return is_postgresql(engine) and not is_ours(engine.dialect)
 
 
 def _check_reachable(engine: Engine) -> None:

@@ -10,7 +10,7 @@ import threading
 import types
 import typing as t
 
-from ..errors import AppNotLoaded, FlaskPostgresError
+from ..errors import AppNotLoaded, FlaskPostgresError, Interrupted
 from . import faults
 
 if t.TYPE_CHECKING:
@@ -32,17 +32,21 @@ _DRIVERS = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Loaded:
-    """Either the app, or why there is none."""
+    """Either the app, or why there is none.
+
+    :param unready: the app whose loading failed, as far as it had come; its config may be read.
+    """
 
     app: Flask | None = None
     error: AppNotLoaded | None = None
+    unready: Flask | None = None
 
 
 def load(script_info: ScriptInfo, *, on_connect: OnConnect | None = None) -> Loaded:
     """Load the app that the ``flask`` command is about.
 
-    :param on_connect: may make what the app is about to connect to while it is imported. Its own
-        errors are raised, not kept.
+    :param on_connect: is told what the app connects to while it is imported. Its own errors are raised, not
+        kept.
     """
     with connection_hook(on_connect) if on_connect else contextlib.nullcontext():
         try:
@@ -51,10 +55,10 @@ def load(script_info: ScriptInfo, *, on_connect: OnConnect | None = None) -> Loa
             if isinstance(error, AppNotLoaded):
                 return Loaded(error=error)
             raise
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Interrupted):
             raise
         except BaseException as error:
-            return Loaded(error=_not_loaded(error, root=_folder(script_info)))
+            return Loaded(error=_not_loaded(error, root=_folder(script_info)), unready=_unready(error))
 
 
 @contextlib.contextmanager
@@ -121,6 +125,21 @@ def _address(driver: str, cparams: t.Mapping[str, t.Any]) -> PostgresUri | None:
         )
     except (UriValidationError, ValueError):
         return None
+
+
+def _unready(error: BaseException) -> Flask | None:
+    """Return the app that the code was making when it failed: the last one in its frames that has a URI."""
+    from flask import Flask
+
+    found = None
+    step = error.__traceback__
+    while step is not None:
+        for value in (*step.tb_frame.f_globals.values(), *step.tb_frame.f_locals.values()):
+            # By type(), because isinstance() looks through the current_app proxy.
+            if issubclass(type(value), Flask) and value.config.get("SQLALCHEMY_DATABASE_URI"):
+                found = value
+        step = step.tb_next
+    return found
 
 
 def _folder(script_info: ScriptInfo) -> str | None:

@@ -12,7 +12,7 @@ import typing as t
 from sqlalchemy import Engine, event, make_url
 from sqlalchemy.engine import URL
 
-from ..postgres.admin import APPLICATION
+from ..postgres.admin import is_ours
 from ..uri import PostgresUri
 from . import engines as app_engines
 from .targets import Detour, for_driver
@@ -42,7 +42,7 @@ def redirect(extension: Extension, app: Flask, targets: t.Mapping[BindKey, Postg
     """
     rules = list(_rules(extension, targets))
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_closed_around(extension))
+        stack.enter_context(_closed_around())
         stack.enter_context(_config_naming(app, targets))
         for engine, rule in rules:
             stack.enter_context(_listening(engine, _sender(rule)))
@@ -63,17 +63,12 @@ def _rules(
 
 
 @contextlib.contextmanager
-def _closed_around(extension: Extension) -> t.Iterator[None]:
-    _close(extension)
+def _closed_around() -> t.Iterator[None]:
+    app_engines.release_all()
     try:
         yield
     finally:
-        _close(extension)
-
-
-def _close(extension: Extension) -> None:
-    extension.close_sessions()
-    extension.dispose()
+        app_engines.release_all()
 
 
 def _sender(rule: Detour) -> Listener:
@@ -87,9 +82,7 @@ def _sender_for_new_engines(rules: t.Sequence[tuple[Engine, Detour]]) -> Listene
     known = {id(engine.dialect) for engine, _ in rules}
 
     def send(dialect: t.Any, record: t.Any, cargs: list[t.Any], cparams: dict[str, t.Any]) -> t.Any:
-        if id(dialect) in known or dialect.name != "postgresql":
-            return None
-        if str(cparams.get("application_name", "")).startswith(APPLICATION):
+        if id(dialect) in known or dialect.name != "postgresql" or is_ours(dialect):
             return None
         fitting = next((rule for _, rule in rules if rule.is_for(cparams)), None)
         if fitting is None:

@@ -36,12 +36,9 @@ DESTRUCTIVE_FLAGS = ("overwrite", "discard", "force")
 
 
 class Invocation:
-    """One call of a command.
+    """One call of a command."""
 
-    :param on_connect: makes what an app wants to connect to while it is imported.
-    """
-
-    def __init__(self, ctx: click.Context, *, on_connect: OnConnect | None = None) -> None:
+    def __init__(self, ctx: click.Context) -> None:
         self.ctx = ctx
         self.options: dict[str, t.Any] = ctx.params
         self.hide: Redactor = redactor(ctx)
@@ -49,13 +46,14 @@ class Invocation:
         ctx.find_root().meta[VERBOSE] = verbose
         ctx.find_root().meta[SELECTION] = self._selection()
         self.reporter: Console = Console(ctx, self.hide, quiet=quiet, verbose=verbose)
-        self._on_connect = on_connect
+        self.on_connect: OnConnect | None = None
+        """Is told what the app connects to while it is loaded."""
         self._cwd = _working_directory()
 
     @classmethod
-    def current(cls, *, on_connect: OnConnect | None = None) -> Invocation:
+    def current(cls) -> Invocation:
         """Return the invocation of the command that is running."""
-        return cls(click.get_current_context(), on_connect=on_connect)
+        return cls(click.get_current_context())
 
     def echo_data(self, text: str) -> None:
         """Print data on stdout, without secrets."""
@@ -77,7 +75,7 @@ class Invocation:
             return Loaded()
         # What the app prints while it is imported is no data of ours.
         with redacted(self.hide), contextlib.redirect_stdout(sys.stderr):
-            return load(self.ctx.ensure_object(ScriptInfo), on_connect=self._on_connect)
+            return load(self.ctx.ensure_object(ScriptInfo), on_connect=self.on_connect)
 
     @property
     def app(self) -> Flask:
@@ -119,7 +117,7 @@ class Invocation:
             root_path=None if app is None else pathlib.Path(app.root_path),
             debug=get_debug_flag() if app is None else app.debug,
             config_file=self.options.get("config_file"),
-            engine_url=self._engine_url if app is not None else lambda: None,
+            engine_url=self._engine_url if app is not None and app is self.loaded.app else lambda: None,
             default_bind=not self.several,
         )
         self.hide.add(resolution.secrets(), shown=resolution.shown_names())
@@ -127,9 +125,18 @@ class Invocation:
             self._learn_from_app(app)
         return resolution
 
-    def without_app(self) -> Resolution:
+    def before_loaded(self) -> Resolution:
+        """Return every setting as far as it is known although the app could not be loaded."""
+        return self._resolve(self.loaded.unready)
+
+    def before_app(self) -> Resolution:
         """Return every setting as it is before the app is loaded."""
         return self._resolve(None)
+
+    @property
+    def cwd(self) -> pathlib.Path:
+        """The folder in which the command was called."""
+        return self._cwd
 
     @functools.cached_property
     def settings(self) -> Settings:

@@ -7,7 +7,7 @@ import typing as t
 
 import click
 
-from ..errors import AppError, FlaskPostgresError, Refused
+from ..app.engines import release_all
 from ..plans import dry_run, engine, preflight
 from ..plans.context import StepContext
 from ..plans.engine import Task
@@ -15,16 +15,15 @@ from ..plans.plan import CommandName, Request
 from ..postgres import ddl, marks
 from ..postgres.admin import Connector
 from ..postgres.drivers import administrative, libpq_arguments
-from . import targets
+from . import scaffold, targets
 from .confirm import confirmation
 from .context import Invocation
+from .embedding import ensure_server, make_extensions
 from .foreign import redacted
 from .targets import Target
 
 if t.TYPE_CHECKING:
     from ..app.discovery import BindKey
-    from ..embedded.info import ServerInfo
-    from ..settings.schema import Settings
     from ..uri import PostgresUri
 
 STARTS_A_SERVER = ("create", "init", "setup", "reset")
@@ -38,8 +37,9 @@ def carry_out(command: CommandName, *, guarded: bool = True) -> None:
     :param guarded: whether ``cli_disallowed_envs`` holds for it.
     """
     only_shown = bool(click.get_current_context().params.get("dry_run"))
-    makes = command in MAKES_WHAT_AN_IMPORT_NEEDS and not only_shown
-    invocation = Invocation.current(on_connect=_make_missing if makes else None)
+    invocation = Invocation.current()
+    if command in STARTS_A_SERVER and not only_shown:
+        scaffold.load(invocation, make=command in MAKES_WHAT_AN_IMPORT_NEEDS)
     if command in NEEDS_THE_APP or invocation.several:
         invocation.require_app()
     _ = invocation.settings
@@ -69,39 +69,6 @@ def connector(invocation: Invocation, uri: PostgresUri, *, bind_key: BindKey = N
     )
 
 
-def ensure_server(
-    invocation: Invocation, settings: Settings, uri: PostgresUri, *, start: bool
-) -> ServerInfo | None:
-    """Start the embedded server, if it is the one to serve this URI; return it if it does."""
-    from ..embedded import wheels
-
-    if not wheels.wanted(settings.server, settings.server_bin_dir):
-        return None
-
-    from ..embedded import service
-
-    return service.ensure(
-        uri,
-        mode=settings.server,
-        data_dir=settings.server_data_dir,
-        bin_dir=settings.server_bin_dir,
-        reporter=invocation.reporter,
-        start=start,
-    )
-
-
-def release(invocation: Invocation) -> None:
-    """Close the connections that the app has open: they are never a reason against anything."""
-    if invocation.loaded.app is None:
-        return
-    try:
-        extension = invocation.extension
-    except AppError:
-        return  # no extension, no pools
-    extension.close_sessions()
-    extension.dispose()
-
-
 def _tasks(invocation: Invocation, command: CommandName, chosen: t.Sequence[Target]) -> list[Task]:
     start = command in STARTS_A_SERVER and not invocation.options.get("dry_run")
     servers = [ensure_server(invocation, invocation.settings, target.uri, start=start) for target in chosen]
@@ -114,8 +81,8 @@ def _tasks(invocation: Invocation, command: CommandName, chosen: t.Sequence[Targ
             StepContext(
                 connector=reach,
                 initialize=initialize,
-                release=functools.partial(release, invocation),
-                make_extensions=functools.partial(_make_extensions, server) if server else None,
+                release=release_all,
+                make_extensions=functools.partial(make_extensions, server) if server else None,
             ),
         )
         for target, server, reach in zip(chosen, servers, reaches, strict=True)
@@ -139,12 +106,6 @@ def _request(
         how=how,
         init_chosen=options.get("init_with") is not None,
     )
-
-
-def _make_extensions(server: ServerInfo, dbname: str, names: t.Sequence[str]) -> None:
-    from ..embedded import service
-
-    service.create_extension(server, dbname, names)
 
 
 class _Initialize:
@@ -221,30 +182,3 @@ def _show(invocation: Invocation, tasks: t.Sequence[Task]) -> None:
     planned = [engine.preview(task) for task in tasks]
     invocation.echo_data("\n\n".join(dry_run.as_text(each, render=invocation.render) for each in planned))
     preflight.raise_all(fault for each in planned for fault in each.plan.faults(each.facts))
-
-
-def _make_missing(uri: PostgresUri) -> None:
-    """Make what an app that connects while it is imported is about to connect to."""
-    from ..api import create_db
-    from ..settings import guard
-
-    invocation = Invocation.current()
-    resolution = invocation.without_app()
-    settings = resolution.settings
-    wanted = settings.target_database_uri
-    if wanted is not None and wanted.dbname != uri.dbname:
-        return
-    if guard.refusal(resolution) is not None:
-        return
-    try:
-        server = ensure_server(invocation, settings, uri, start=True)
-        made = create_db(uri, connect_timeout=settings.connect_timeout)
-    except FlaskPostgresError as error:
-        # What the app's own error will not tell.
-        tell = invocation.reporter.note if isinstance(error, Refused) else invocation.reporter.detail
-        tell(f"what the app connects to could not be made: {error}")
-        return
-    if made:
-        where = "on the embedded server " if server else ""
-        invocation.reporter.outcome(f'database "{uri.dbname}" was created')
-        invocation.reporter.detail(f"it was made {where}because the app connects while it is imported")

@@ -19,6 +19,10 @@ UNDO_PAUSE = 1.0
 """Seconds between two attempts to reach the server for undoing: a server that restarts needs a few."""
 
 
+class Over(FlaskPostgresError):
+    """Ends a plan whose steps are undone although none has failed."""
+
+
 class Job(t.NamedTuple):
     """A plan, and what to run it with."""
 
@@ -43,6 +47,7 @@ def execute(jobs: t.Sequence[Job], *, guard: Guard) -> None:
 
     :raises FlaskPostgresError: why a step failed. Everything is as it was before, or the message says
         what could not be undone.
+    :raises Over: if a plan is not to last, after undoing it.
     :raises Interrupted: after the same undoing.
     """
     work = sorted(((job, step) for job in jobs for step in job.plan.steps), key=lambda pair: pair[1].phase)
@@ -62,6 +67,8 @@ def execute(jobs: t.Sequence[Job], *, guard: Guard) -> None:
                     guard.check()
             guard.deferred = True
             _announce(jobs)
+            if not all(job.plan.lasting for job in jobs):
+                raise Over("the scaffold was removed.")
         except BaseException as error:
             # An assignment and no call: before a call Python could deliver the next signal.
             guard.deferred = True

@@ -13,7 +13,7 @@ from . import preflight
 from .steps import DropDatabase, Step, Swap
 
 CommandName = t.Literal[
-    "create", "init", "drop", "setup", "reset", "protect", "unprotect", "recover", "discard"
+    "create", "init", "drop", "setup", "reset", "protect", "unprotect", "recover", "discard", "scaffold"
 ]
 
 
@@ -78,6 +78,8 @@ class Plan:
     unfinished: Database | None = None
     restores: Database | None = None
     notes: tuple[Note, ...] = ()
+    lasting: bool = True
+    """Whether what the steps do stays when they have come to their end."""
 
     @property
     def ends_no_sessions(self) -> bool:

@@ -10,7 +10,7 @@ import math
 import os
 import typing as t
 
-from sqlalchemy import Connection, NullPool, create_engine
+from sqlalchemy import Connection, Dialect, NullPool, create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from .. import errors
@@ -213,6 +213,11 @@ class _OwnPool(NullPool):
     """
 
     _sa_propagate_class_events = False
+
+
+def is_ours(dialect: Dialect) -> bool:
+    """Tell whether a dialect is of an engine of this module."""
+    return vars(dialect).get("initialize") is _initialize
 
 
 def _initialize(connection: Connection) -> None:

@@ -12,6 +12,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from flask_postgres import AppError, PostgresUri, init_db_callback
 from flask_postgres.app.discovery import find_extension
+from flask_postgres.app.engines import release_all
 from flask_postgres.app.initialize import choose, initialize
 from flask_postgres.postgres.batch import create_tables
 from flask_postgres.remedies import Remedy
@@ -158,7 +159,7 @@ def test_a_callback_comes_first(make_app: MakeApp, server: Server, database: Pos
 
     assert init(app).endswith("fill")
     assert server.execute("SELECT count(*) FROM pet", dbname=database.dbname) == [(2,)]
-    find_extension(app).dispose()
+    release_all()
 
 
 def test_init_with_overrules_the_order(make_app: MakeApp, database: PostgresUri) -> None:
@@ -213,7 +214,7 @@ def test_lite(
         init(app)
     assert init(app, metadata="mymodels:Base") == "create_all, 1 table"
     assert tables(server, database) == ["pet"]
-    find_extension(app).dispose()
+    release_all()
 
 
 OPTIONS: dict[str, dict[str, t.Any]] = {

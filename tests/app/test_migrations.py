@@ -12,6 +12,7 @@ from flask import Flask
 
 from flask_postgres import AppError, MigrationFailed, PostgresUri
 from flask_postgres.app.discovery import find_extension
+from flask_postgres.app.engines import release_all
 from flask_postgres.app.initialize import choose, initialize
 from flask_postgres.app.migrations import Migrations, find_migrations
 from flask_postgres.app.redirect import redirect
@@ -179,8 +180,7 @@ def make_migrated(write: Write, load_module: LoadModule) -> t.Iterator[MakeMigra
         return t.cast(Flask, app)
 
     yield make_migrated
-    for app in made:
-        find_extension(app).dispose()
+    release_all()
 
 
 def migrations_of(app: Flask) -> Migrations | None:

@@ -14,9 +14,10 @@ from sqlalchemy import event
 
 from flask_postgres import AppError, ExtensionNotFound, PostgresUri
 from flask_postgres.app.discovery import find_extension
+from flask_postgres.app.engines import release_all
 from flask_postgres.app.redirect import redirect
 from flask_postgres.app.tagging import tagged
-from flask_postgres.postgres.admin import APPLICATION
+from flask_postgres.postgres.admin import Connector
 
 from ..servers import Server
 
@@ -158,10 +159,35 @@ def test_our_own_administration_does_not_follow(
     make_app: MakeApp, database: PostgresUri, other_database: PostgresUri
 ) -> None:
     app = make_app(database)
-    named = {"application_name": f"{APPLICATION} something"}
+    with to(app, other_database), Connector(uri=database).target() as session:
+        assert session.value("SELECT pg_catalog.current_database()") == database.dbname
+
+
+def test_an_engine_of_the_app_that_has_a_name_like_ours(
+    make_app: MakeApp, database: PostgresUri, other_database: PostgresUri
+) -> None:
+    app = make_app(database)
+    named = {"application_name": "flask-postgres something"}
     with to(app, other_database):
         url = database.with_driver("psycopg").url
-        assert where(sa.create_engine(url, connect_args=named, poolclass=sa.NullPool)) == database.dbname
+        engine = sa.create_engine(url, connect_args=named, poolclass=sa.NullPool)
+        assert where(engine) == other_database.dbname
+
+
+def test_connections_that_the_app_has_open_since_it_was_loaded(
+    make_app: MakeApp, database: PostgresUri, other_database: PostgresUri
+) -> None:
+    """One that is idle in a pool, and one that is checked out: neither writes to the app's own database."""
+    app = make_app(database)
+    engine = sa.create_engine(database.with_driver("psycopg").url)
+    where(engine)
+    held = engine.connect()
+    held.execute(sa.text("SELECT 1"))
+    with to(app, other_database):
+        assert where(engine) == other_database.dbname
+        assert held.execute(sa.text("SELECT current_database()")).scalar() == other_database.dbname
+    assert where(engine) == database.dbname
+    held.close()
 
 
 def test_binds_that_are_not_named_stay(
@@ -266,7 +292,7 @@ def test_lite(database: PostgresUri, other_database: PostgresUri) -> None:
             assert app.config["SQLALCHEMY_ENGINES"]["default"]["url"].database == other_database.dbname
         assert app.config["SQLALCHEMY_ENGINES"] == {"default": {"url": url}}
         assert session.scalar(WHERE) == database.dbname
-    find_extension(app).dispose()
+    release_all()
 
 
 @pytest.mark.parametrize("query", ["", "?sslmode=prefer&application_name=x", "?ssl=prefer"])
@@ -289,4 +315,4 @@ def test_lite_with_an_async_engine(
         with to(app, PostgresUri(target.render(hide_password=False) + query)):
             assert asyncio.run(where()) == other_database.dbname
         assert asyncio.run(where()) == database.dbname
-    find_extension(app).dispose()
+    release_all()

@@ -8,7 +8,7 @@ from flask_postgres.postgres.marks import State
 
 from ..project import Project
 from ..servers import Server
-from .looking import error, full, mark, oid, pets, said
+from .looking import error, full, mark, oid, pets, said, tables
 
 NOT_READ = (
     "the app's config was not read: the app could not be loaded: "
@@ -94,6 +94,11 @@ def test_an_app_factory(project: Project, server: Server, dbname: str) -> None:
     assert pets(server, dbname) == ["Fido"]
 
 
+LENT = (
+    "the app connects to its database while it is imported: it was lent an empty one for that. "
+    "Better do this in a function, with @init_db_callback for making tables"
+)
+
 CONNECTS = """
     from flask import Flask
     from flask_sqlalchemy import SQLAlchemy
@@ -115,23 +120,122 @@ def test_an_app_that_connects_while_it_is_imported(
     project: Project, server: Server, dbname: str, driver: str, command: str
 ) -> None:
     project.write({"app.py": CONNECTS.format(uri=full(server.uri(dbname, driver)))})
-    result = project.here(command)
+    result = project.psql(command)
     assert result.code == 0, str(result)
-    assert said(result)[0] == f'database "{dbname}" was created'
-    assert pets(server, dbname) == []
+    assert said(result)[:2] == [LENT, f'database "{dbname}" was created']
+    assert len(tables(server, dbname)) == (command == "setup")
     for arguments in (["reset", "-f"], ["drop", "-f"]):
         assert project.here(*arguments).code == 0
+
+
+def test_what_the_import_was_lent_is_not_what_the_user_gets(
+    project: Project, server: Server, dbname: str
+) -> None:
+    """The scaffold has no clause that the database must not have, and nothing of it stays."""
+    project.write({"app.py": CONNECTS.format(uri=full(server.uri(dbname)))})
+    clauses = ["--encoding", "LATIN1", "--locale", "C", "--template", "template0", "--extension", "citext"]
+    result = project.psql("setup", *clauses, "--protect")
+    assert result.code == 0, str(result)
+    query = f"SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = '{dbname}'"
+    assert server.execute(query) == [("LATIN1", "C")]
+    assert server.execute("SELECT 1 FROM pg_extension WHERE extname = 'citext'", dbname=dbname) == [(1,)]
+    assert pets(server, dbname) == []
+    assert "is protected" in error(project.here("drop", "-f"))
+
+
+def test_the_guard_in_the_config_of_an_app_that_connects(
+    project: Project, server: Server, dbname: str
+) -> None:
+    text = CONNECTS.format(uri=full(server.uri(dbname)))
+    guarded = text.replace(
+        "    db = SQL", '    app.config["FLASK_POSTGRES_CLI_DISALLOWED_ENVS"] = "production"\n    db = SQL'
+    )
+    assert guarded != text
+    project.write({"app.py": guarded})
+    assert "is not allowed" in error(project.psql("setup"))
+    assert oid(server, dbname) is None
+
+
+def test_a_callback_that_raises_in_an_app_that_connects(
+    project: Project, server: Server, dbname: str
+) -> None:
+    text = CONNECTS.format(uri=full(server.uri(dbname)))
+    project.write(
+        {
+            "app.py": text
+            + """
+    from flask_postgres import init_db_callback
+    @init_db_callback
+    def init_db(db):
+        db.create_all()
+        raise RuntimeError("no")
+"""
+        }
+    )
+    assert "RuntimeError: no" in error(project.psql("setup"))
+    assert oid(server, dbname) is None
+
+
+PROBE = """
+    try:
+        with app.app_context():
+            db.session.execute(db.text("SELECT 1"))
+    except Exception:
+        pass
+"""
+
+
+def test_an_app_that_only_tries_to_connect(project: Project, server: Server, dbname: str) -> None:
+    """It is loaded without its database, and the ordinary plan does everything."""
+    text = CONNECTS.format(uri=full(server.uri(dbname)))
+    project.write({"app.py": text.partition("\n    with app")[0] + PROBE})
+    result = project.psql("setup", "--if-missing")
+    assert said(result) == [f'database "{dbname}" was created', f'database "{dbname}" was initialized']
+    assert pets(server, dbname) == []
+
+
+def test_an_app_that_connects_to_another_database(project: Project, server: Server, dbname: str) -> None:
+    """Only the target is ever lent."""
+    other = f"{dbname}_analytics"
+    text = CONNECTS.format(uri=full(server.uri(dbname)))
+    connecting = (
+        f"    import sqlalchemy\n    sqlalchemy.create_engine({full(server.uri(other))!r}).connect()\n"
+    )
+    project.write({"app.py": text + connecting})
+    assert f'database "{other}" does not exist' in error(project.psql("setup"))
+    assert oid(server, dbname) is None
+    assert oid(server, other) is None
+
+
+def test_a_connection_that_stays_open_since_the_import(project: Project, server: Server, dbname: str) -> None:
+    """It belongs to the command itself, and is no reason against anything."""
+    project.app(server.uri(dbname))
+    project.psql("setup")
+    text = (project.folder / "app.py").read_text()
+    more = """
+import sqlalchemy
+engine = sqlalchemy.create_engine(app.config["SQLALCHEMY_DATABASE_URI"])
+connection = engine.connect()
+connection.execute(sqlalchemy.text("SELECT 1"))
+with engine.connect() as idle:
+    idle.execute(sqlalchemy.text("SELECT 1"))
+"""
+    project.write({"app.py": text + more})
+    assert "0 sessions" in project.here("status").out or "sessions" not in project.here("status").out
+    for arguments in (["reset", "-f"], ["drop", "-f"]):
+        result = project.here(*arguments)
+        assert result.code == 0, str(result)
 
 
 def test_an_app_that_connects_to_what_was_set_aside(project: Project, server: Server, dbname: str) -> None:
     """Its own error says only that the database is missing; recover needs no app."""
     uri = full(server.uri(dbname))
     project.write({"app.py": CONNECTS.format(uri=uri)})
-    assert project.here("setup").code == 0
+    assert project.psql("setup").code == 0
     before, aside = oid(server, dbname), f"{dbname}~old~0badcafe"
     server.execute(f'ALTER DATABASE "{dbname}" RENAME TO "{aside}"')
     mark(server, aside, State.ASIDE, of=dbname)
-    result = project.here("setup")
+    result = project.psql("setup")
     assert "Put it back: flask psql recover" in result.err, str(result)
     assert "With --uri no app is needed." in error(result)
     assert project.here("recover", "--uri", uri).code == 0
@@ -152,7 +256,7 @@ def test_an_import_makes_nothing_where_the_guard_is_closed(
     project: Project, server: Server, dbname: str
 ) -> None:
     project.write({"app.py": CONNECTS.format(uri=full(server.uri(dbname)))})
-    result = project.here("setup", env={"FLASK_POSTGRES_CLI_DISALLOWED_ENVS": "production"})
+    result = project.psql("setup", env={"FLASK_POSTGRES_CLI_DISALLOWED_ENVS": "production"})
     assert result.code == 1
     assert oid(server, dbname) is None
 

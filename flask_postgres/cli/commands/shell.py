@@ -35,10 +35,12 @@ def command(*, arguments: tuple[str, ...], **_: t.Any) -> None:
     What stands after -- goes to psql, and its exit code is that of the command. No password is on its
     command line, or where other users could read it.
     """
+    from ...app.engines import release_all
     from ...postgres import psql
     from .. import targets
     from ..context import Invocation
-    from ..lifecycle import connector, ensure_server, release
+    from ..embedding import ensure_server
+    from ..lifecycle import connector
 
     invocation = Invocation.current()
     target = targets.only(invocation)
@@ -47,7 +49,7 @@ def command(*, arguments: tuple[str, ...], **_: t.Any) -> None:
     program = _program(invocation)
     ensure_server(invocation, invocation.settings, uri, start=True)
     reach = connector(invocation, uri, bind_key=target.keys[0])
-    release(invocation)
+    release_all()
     session = psql.session(uri, reach.connect_args)
     _check_exists(reach)
     invocation.reporter.detail(f"running {program}")

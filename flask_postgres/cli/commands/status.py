@@ -44,16 +44,18 @@ def command(*, as_json: bool, exit_code: bool, **_: t.Any) -> None:
 
 
 def _look(invocation: Invocation) -> Report:
+    from ...app.engines import release_all
     from ...errors import EmbeddedServerError, ServerError
     from ...postgres import status
     from .. import targets
-    from ..lifecycle import connector, ensure_server, release
+    from ..embedding import ensure_server
+    from ..lifecycle import connector
     from ..report import Report
 
     target = targets.only(invocation)
     uri = target.uri
     reach = connector(invocation, uri, bind_key=target.keys[0])
-    release(invocation)
+    release_all()
     embedded = None
     try:
         embedded = ensure_server(invocation, invocation.settings, uri, start=False)

@@ -6,7 +6,7 @@ import typing as t
 
 from ...postgres.facts import Facts
 from ..plan import CommandName, Plan, Request
-from .creating import plan_create, plan_init
+from .creating import plan_create, plan_init, plan_scaffold
 from .dropping import plan_drop, plan_reset
 from .protecting import plan_protect, plan_unprotect
 from .recovering import plan_discard, plan_recover
@@ -22,8 +22,9 @@ PLANNERS: dict[CommandName, t.Callable[[Situation], Plan]] = {
     "unprotect": plan_unprotect,
     "recover": plan_recover,
     "discard": plan_discard,
+    "scaffold": plan_scaffold,
 }
-"""Each command's planner; ``discard`` is ``recover --discard``."""
+"""Each command's planner. ``discard`` is ``recover --discard``, ``scaffold`` lends a database for loading."""
 
 
 def build(request: Request, facts: Facts, *, token: str) -> Plan:

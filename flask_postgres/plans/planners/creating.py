@@ -10,8 +10,10 @@ from ...remedies import Command
 from ..plan import Plan
 from ..steps import (
     CreateDatabase,
+    Finish,
     Initialize,
     InstallExtensions,
+    LoadApp,
     MakeUnfinished,
     Protect,
     Publish,
@@ -61,6 +63,17 @@ def plan_init(case: Situation) -> Plan:
         raise invalid(target)
     fill = Initialize(name=case.name, how=case.request.how, transient=False, said=True)
     return Plan(request=case.request, steps=(fill,), notes=leftover_notes(case))
+
+
+def plan_scaffold(case: Situation) -> Plan:
+    """Plan to load an app that needs its database for that: where there is none, it is lent an empty one."""
+    refuse_interrupted(case)
+    load = LoadApp(name=case.name)
+    if case.present is not None:
+        return Plan(request=case.request, steps=(load,))
+    refuse_rows(case)
+    steps = [step for step in _creation(case) if not isinstance(step, Finish)]
+    return Plan(request=case.request, steps=(*removing_leftovers(case), *steps, load), lasting=False)
 
 
 def create_anew(case: Situation, *, agreed: bool) -> Plan:

@@ -3,7 +3,7 @@
 from .base import DISCARD, FILL, FINISH, MAKE, REPLACE, SWAP, Step
 from .creating import CreateDatabase, MakeUnfinished, Publish, Rehearse
 from .dropping import DropDatabase, RemoveLeftover
-from .filling import Initialize, InstallExtensions
+from .filling import Initialize, InstallExtensions, LoadApp
 from .finishing import Finish, Protect, Unprotect
 from .recovering import PutBack, Reopen
 from .replacing import CloseToOthers, Discard, Swap
@@ -22,6 +22,7 @@ __all__ = [
     "Finish",
     "Initialize",
     "InstallExtensions",
+    "LoadApp",
     "MakeUnfinished",
     "Protect",
     "Publish",

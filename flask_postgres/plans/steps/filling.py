@@ -108,6 +108,22 @@ class Initialize(Step):
         return None if self.transient else f'What it had committed to "{self.name}" stays.'
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoadApp(Step):
+    """Load the app while its database is there."""
+
+    name: str
+    phase: int = FILL
+    undoable: t.ClassVar[bool] = False
+
+    def describe(self) -> str:
+        return f'load the app, which connects to "{self.name}" meanwhile'
+
+    def run(self, context: StepContext) -> None:
+        assert context.initialize is not None, "the plan was built to load the app"
+        context.initialize()
+
+
 def _reach(context: StepContext) -> None:
     """Make sure that the URI leads to the target, before the app fills what it leads to.
 

@@ -1,0 +1,159 @@
+"""Load an app that connects to its database while it is imported, although there is none yet.
+
+1. The app is loaded with nothing made for it. An app that bears that its database is missing is ready then.
+2. Where loading failed, and the app had tried to connect to the target, the command begins again in a fresh
+   interpreter, because modules that failed half-way cannot be imported anew. There the app is loaded once
+   more, with the embedded server running, and for ``create`` and ``setup`` with an empty database under
+   the target's name. That database is dropped as soon as the app is loaded; only then is a plan built.
+   Killed in between, it is an unfinished database like any other.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import typing as t
+
+import click
+
+from ..app.engines import release_all
+from ..errors import EnvironmentNotAllowed, FlaskPostgresError
+from ..hosts import DEFAULT_PORT, canonical
+from ..plans import engine, execution
+from ..plans.context import StepContext
+from ..plans.engine import Task
+from ..plans.plan import Request
+from ..postgres import ddl, marks
+from ..postgres.admin import Connector
+from ..settings import guard
+from ..uri import PostgresUri
+from .context import Invocation
+from .embedding import ensure_server, make_extensions
+
+VARIABLE = "_FLASK_POSTGRES_SCAFFOLD"
+"""Tells the fresh interpreter what to lend, as JSON. It is taken out of the environment at once."""
+
+
+def load(invocation: Invocation, *, make: bool) -> None:
+    """Load the app; ``invocation.loaded`` says how that went.
+
+    :param make: whether the target may be made for it.
+    :raises EnvironmentNotAllowed: if the app needs that, and the guard is closed.
+    :raises SettingsError: if a setting is wrong.
+    """
+    order = os.environ.pop(VARIABLE, None)
+    if order is not None:
+        _lend(invocation, json.loads(order))
+        return
+    connected: list[PostgresUri] = []
+    invocation.on_connect = connected.append
+    if invocation.loaded.error is not None and connected and _is_the_program(invocation):
+        _begin_again(invocation, connected, make=make)
+
+
+def _begin_again(invocation: Invocation, connected: t.Sequence[PostgresUri], *, make: bool) -> None:
+    """Start the command anew in this process, if the target is what the app has missed."""
+    resolution = invocation.before_loaded()
+    settings = resolution.settings
+    uri = settings.target_database_uri or _only(connected)
+    if uri is None or not any(_place(uri) == _place(each) for each in connected):
+        return
+    refusal = guard.refusal(resolution)
+    if refusal is not None:
+        raise EnvironmentNotAllowed(f"flask psql {invocation.ctx.info_name} {refusal}")
+    server = ensure_server(invocation, settings, uri, start=True)
+    admin_dbname = settings.admin_dbname if resolution.is_set("admin_dbname") else None
+    if server is None and not (make and _is_missing(uri, admin_dbname, settings.connect_timeout)):
+        return
+    order = {
+        "uri": uri.render(hide_password=False),
+        "admin_dbname": admin_dbname,
+        "make": make,
+        "clauses": {name: value for name in ddl.CLAUSES if (value := getattr(settings, name)) is not None},
+        "extensions": settings.extensions,
+    }
+    release_all()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.chdir(invocation.cwd)
+    os.execve(
+        sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {VARIABLE: json.dumps(order)}
+    )
+
+
+def _lend(invocation: Invocation, order: dict[str, t.Any]) -> None:
+    uri = PostgresUri(order["uri"])
+    invocation.hide.add(uri.secrets, shown=(uri.user, uri.dbname, *(host for host, _ in uri.hosts)))
+    if order["make"]:
+        try:
+            _load_with_scaffold(invocation, uri, order)
+        except execution.Over as over:
+            invocation.reporter.note(
+                "the app connects to its database while it is imported: it was lent an empty one for that. "
+                "Better do this in a function, with @init_db_callback for making tables"
+            )
+            for text in over.notes:
+                invocation.reporter.note(text, *over.remedies)
+        except FlaskPostgresError as error:
+            # What the app's own error will not tell.
+            invocation.reporter.note(f"what the app connects to could not be made: {error}")
+    _ = invocation.loaded
+
+
+def _load_with_scaffold(invocation: Invocation, uri: PostgresUri, order: dict[str, t.Any]) -> None:
+    def load_app() -> str:
+        _ = invocation.loaded
+        return ""
+
+    settings = invocation.before_app().settings
+    server = ensure_server(invocation, settings, uri, start=True)
+    request = Request(
+        command="scaffold",
+        dbname=uri.dbname,
+        clauses=order["clauses"],
+        extensions=tuple(order["extensions"]),
+        among_others=True,
+    )
+    context = StepContext(
+        connector=Connector(
+            uri=uri,
+            admin_dbname=order["admin_dbname"],
+            connect_timeout=settings.connect_timeout,
+            token=marks.new_token(),
+            reporter=invocation.reporter,
+        ),
+        initialize=load_app,
+        release=release_all,
+        make_extensions=functools.partial(make_extensions, server) if server else None,
+    )
+    engine.run([Task(request, context)])
+
+
+def _is_missing(uri: PostgresUri, admin_dbname: str | None, connect_timeout: float) -> bool:
+    from ..api import database_exists
+
+    try:
+        return not database_exists(uri, admin_dbname=admin_dbname, connect_timeout=connect_timeout)
+    except FlaskPostgresError:
+        return False  # the app's own error says why
+
+
+def _is_the_program(invocation: Invocation) -> bool:
+    """Tell whether this process was started for this command, and not for a program that calls it."""
+    ctx: click.Context | None = invocation.ctx
+    while ctx is not None and ctx.parent is not None:
+        if ctx.info_name not in sys.argv:
+            return False
+        ctx = ctx.parent
+    return True
+
+
+def _only(connected: t.Sequence[PostgresUri]) -> PostgresUri | None:
+    """Return what the app has connected to, if that was one database."""
+    return connected[0] if len({_place(uri) for uri in connected}) == 1 else None
+
+
+def _place(uri: PostgresUri) -> tuple[t.Any, ...]:
+    return (tuple((canonical(host), port or DEFAULT_PORT) for host, port in uri.hosts), uri.dbname)
