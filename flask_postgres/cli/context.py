@@ -47,7 +47,8 @@ class Invocation:
         ctx.find_root().meta[SELECTION] = self._selection()
         self.reporter: Console = Console(ctx, self.hide, quiet=quiet, verbose=verbose)
         self.on_connect: OnConnect | None = None
-        """Is told what the app connects to while it is loaded."""
+        self.connected: list[PostgresUri] = []
+        """What the app has connected to while it was loaded, or tried to, where ``on_connect`` was told."""
         self._cwd = _working_directory()
 
     @classmethod

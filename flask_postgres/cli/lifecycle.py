@@ -81,6 +81,7 @@ def _tasks(invocation: Invocation, command: CommandName, chosen: t.Sequence[Targ
             StepContext(
                 connector=reach,
                 initialize=initialize,
+                load_again=functools.partial(scaffold.load_again, invocation, target.uri),
                 release=release_all,
                 make_extensions=functools.partial(make_extensions, server) if server else None,
             ),

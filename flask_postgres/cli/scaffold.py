@@ -6,6 +6,8 @@
    more, with the embedded server running, and for ``create`` and ``setup`` with an empty database under
    the target's name. That database is dropped as soon as the app is loaded; only then is a plan built.
    Killed in between, it is an unfinished database like any other.
+3. What the app has put into a database while it was loaded, it puts into each new one: initializing that
+   begins with loading the app in a process of its own.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from __future__ import annotations
 import functools
 import json
 import os
+import subprocess
 import sys
 import typing as t
 
 import click
 
 from ..app.engines import release_all
-from ..errors import EnvironmentNotAllowed, FlaskPostgresError
+from ..errors import AppNotLoaded, EnvironmentNotAllowed, FlaskPostgresError
 from ..hosts import DEFAULT_PORT, canonical
 from ..plans import engine, execution
 from ..plans.context import StepContext
@@ -33,7 +36,10 @@ from .context import Invocation
 from .embedding import ensure_server, make_extensions
 
 VARIABLE = "_FLASK_POSTGRES_SCAFFOLD"
-"""Tells the fresh interpreter what to lend, as JSON. It is taken out of the environment at once."""
+"""Tells a fresh interpreter what to lend, as JSON. It is taken out of the environment at once."""
+
+LOAD_ONLY = "load"
+"""Its value for an interpreter that loads the app, and does nothing else."""
 
 
 def load(invocation: Invocation, *, make: bool) -> None:
@@ -44,21 +50,45 @@ def load(invocation: Invocation, *, make: bool) -> None:
     :raises SettingsError: if a setting is wrong.
     """
     order = os.environ.pop(VARIABLE, None)
+    if order == LOAD_ONLY:
+        _ = invocation.app
+        invocation.ctx.exit()
+    invocation.on_connect = invocation.connected.append
     if order is not None:
         _lend(invocation, json.loads(order))
+    elif invocation.loaded.error is not None and invocation.connected and _is_the_program(invocation):
+        _begin_again(invocation, make=make)
+
+
+def load_again(invocation: Invocation, uri: PostgresUri) -> None:
+    """Load the app in another process, once, if it connects to this database while it is loaded.
+
+    Some apps make tables and rows then, of which nothing else knows, as Flask-AppBuilder does.
+
+    :raises AppNotLoaded: if it cannot be loaded there; the other process has said why.
+    """
+    if not (_is_among(uri, invocation.connected) and _is_the_program(invocation)):
         return
-    connected: list[PostgresUri] = []
-    invocation.on_connect = connected.append
-    if invocation.loaded.error is not None and connected and _is_the_program(invocation):
-        _begin_again(invocation, connected, make=make)
+    invocation.connected.clear()
+    invocation.reporter.detail("the app is loaded once more, because it connects to the database meanwhile")
+    loading = subprocess.run(
+        _this_program(),
+        env=os.environ | {VARIABLE: LOAD_ONLY},
+        cwd=invocation.cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr.fileno(),
+        check=False,
+    )
+    if loading.returncode:
+        raise AppNotLoaded("the app could not be loaded on the new database.")
 
 
-def _begin_again(invocation: Invocation, connected: t.Sequence[PostgresUri], *, make: bool) -> None:
+def _begin_again(invocation: Invocation, *, make: bool) -> None:
     """Start the command anew in this process, if the target is what the app has missed."""
     resolution = invocation.before_loaded()
     settings = resolution.settings
-    uri = settings.target_database_uri or _only(connected)
-    if uri is None or not any(_place(uri) == _place(each) for each in connected):
+    uri = settings.target_database_uri or _only(invocation.connected)
+    if uri is None or not _is_among(uri, invocation.connected):
         return
     refusal = guard.refusal(resolution)
     if refusal is not None:
@@ -78,9 +108,7 @@ def _begin_again(invocation: Invocation, connected: t.Sequence[PostgresUri], *, 
     sys.stdout.flush()
     sys.stderr.flush()
     os.chdir(invocation.cwd)
-    os.execve(
-        sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {VARIABLE: json.dumps(order)}
-    )
+    os.execve(sys.executable, _this_program(), os.environ | {VARIABLE: json.dumps(order)})
 
 
 def _lend(invocation: Invocation, order: dict[str, t.Any]) -> None:
@@ -148,6 +176,14 @@ def _is_the_program(invocation: Invocation) -> bool:
             return False
         ctx = ctx.parent
     return True
+
+
+def _this_program() -> list[str]:
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+def _is_among(uri: PostgresUri, connected: t.Sequence[PostgresUri]) -> bool:
+    return any(_place(uri) == _place(each) for each in connected)
 
 
 def _only(connected: t.Sequence[PostgresUri]) -> PostgresUri | None:

@@ -23,6 +23,8 @@ class StepContext:
     """The means of one plan, and what its steps have done.
 
     :param initialize: fills the target by the app's own means; returns what it did.
+    :param load_again: loads the app once more, in another process, if it connects to its database while it is
+        loaded: it may fill a new one then.
     :param release: closes the connections that the app itself has open.
     :param make_extensions: creates extensions with more rights than the URI's role has, where the server
         is an embedded one. Takes the database's name and the extensions' names.
@@ -37,6 +39,7 @@ class StepContext:
 
     connector: Connector
     initialize: t.Callable[[], str] | None = None
+    load_again: t.Callable[[], None] = lambda: None
     release: t.Callable[[], None] = lambda: None
     make_extensions: t.Callable[[str, t.Sequence[str]], None] | None = None
     sleep: t.Callable[[float], None] = time.sleep

@@ -176,6 +176,44 @@ def test_a_callback_that_raises_in_an_app_that_connects(
     assert oid(server, dbname) is None
 
 
+FILLS = """
+    import sqlalchemy as sa
+    own = sa.MetaData()
+    sa.Table("role", own, sa.Column("name", sa.Text))
+    with app.app_context():
+        if not sa.inspect(db.engine).has_table("role"):
+            own.create_all(db.engine)
+            with db.engine.begin() as connection:
+                connection.execute(own.tables["role"].insert(), [{"name": "admin"}])
+"""
+
+
+@pytest.mark.parametrize("loses", [False, True])
+def test_an_app_that_fills_its_database_while_it_is_loaded(
+    project: Project, server: Server, dbname: str, loses: bool
+) -> None:
+    """With tables of its own, as Flask-AppBuilder: they are made in a new database too, or all is undone."""
+    text = CONNECTS.format(uri=full(server.uri(dbname))).partition("    class")[0]
+    project.write({"app.py": text + FILLS})
+    roles = "SELECT name FROM role"
+    assert project.psql("setup").code == 0
+    assert server.execute(roles, dbname=dbname) == [("admin",)]
+    first = oid(server, dbname)
+    if loses:
+        raising = FILLS.replace("own.create_all(db.engine)", "raise RuntimeError('not now')")
+        project.write({"app.py": text + raising})
+        result = project.psql("reset", "-f")
+        assert "RuntimeError: not now" in result.err
+        assert error(result).startswith("the app could not be loaded on the new database.")
+    else:
+        assert project.psql("reset", "-f").code == 0
+    assert (oid(server, dbname) == first) == loses
+    assert server.execute(roles, dbname=dbname) == [("admin",)]
+    server.execute(f'DROP DATABASE "{dbname}"')
+    assert project.psql("create").code == 0 or loses
+    assert loses or tables(server, dbname) == set()
+
+
 PROBE = """
     try:
         with app.app_context():

@@ -76,6 +76,8 @@ class Initialize(Step):
             _reach(context)
         try:
             with context.reporter.progress(f'initializing database "{self.name}"'):
+                if context.made:
+                    context.load_again()
                 did = context.initialize()
         finally:
             context.release()
