@@ -43,7 +43,7 @@ def create_db(
     :param admin_dbname: the database to connect to meanwhile; ``postgres`` when None, and ``template1``
         when that is out of reach.
     :param template: the database to copy; ``template1`` when None.
-    :param extensions: created in the new database.
+    :param extensions: created in the database where they are missing.
     :param connect_timeout: seconds, for each connection.
     :param timeout: seconds to wait for other commands on the same database.
     :param reporter: is told what happens; nothing is printed when None.
@@ -66,7 +66,9 @@ def create_db(
         clauses={name: _valid(name, value) for name, value in given.items() if value is not None},
         extensions=_valid("extensions", extensions),
     )
-    return _run(request, _connector(uri, admin_dbname, connect_timeout, reporter), timeout)
+    context = StepContext(connector=_connector(uri, admin_dbname, connect_timeout, reporter))
+    engine.run([Task(request, context)], timeout=timeout, program=False)
+    return bool(context.made)
 
 
 def drop_db(
@@ -96,7 +98,8 @@ def drop_db(
     """
     uri = PostgresUri(uri)
     request = Request(command="drop", dbname=uri.dbname, force_disconnect=force_disconnect)
-    return _run(request, _connector(uri, admin_dbname, connect_timeout, reporter), timeout)
+    context = StepContext(connector=_connector(uri, admin_dbname, connect_timeout, reporter))
+    return engine.run([Task(request, context)], timeout=timeout, program=False)
 
 
 def database_exists(uri: Uri, *, admin_dbname: str | None = None, connect_timeout: float = 10) -> bool:
@@ -151,11 +154,6 @@ def create_all(db: t.Any) -> None:
     for bind_key, metadata in db.metadatas.items():
         if bind_key in engines:
             create_tables(engines[bind_key], metadata)
-
-
-def _run(request: Request, connector: Connector, timeout: float) -> bool:
-    task = Task(request, StepContext(connector=connector))
-    return engine.run([task], timeout=timeout, program=False)
 
 
 def _connector(

@@ -14,8 +14,6 @@ from ..errors import AppError, FlaskPostgresError
 from ..postgres.admin import is_ours
 from .faults import describe
 
-T = t.TypeVar("T")
-
 DATABASE_KEYS = ("dbname", "database")
 """How the drivers call the database: psycopg and psycopg2 the former, asyncpg and pg8000 the latter."""
 
@@ -70,25 +68,39 @@ def release_all() -> None:
     What is used again connects again. A thread of the app may use one at this moment, and an AsyncSession may
     outlive its loop: closing it fails then, and its connection goes with the pool.
     """
-    for session in _living(Session):
+    living = _living((Session, Connection, Engine))
+    for session in living[Session]:
         with contextlib.suppress(Exception):
             session.close()
-    for connection in _living(Connection):
+    for connection in living[Connection]:
         with contextlib.suppress(Exception):  # one that could not be opened has no attributes
             if not connection.closed and _is_the_apps(connection.engine):
                 transaction = connection.get_transaction()
                 if transaction is not None:
                     transaction.rollback()
                 connection.invalidate()
-    for engine in _living(Engine):
-        if _is_the_apps(engine):
-            with contextlib.suppress(Exception):
+    for engine in living[Engine]:
+        with contextlib.suppress(Exception):
+            if _is_the_apps(engine):
                 dispose(engine)
 
 
-def _living(kind: type[T]) -> list[T]:
-    # By type(), because isinstance() would look through, and so load, an app's lazy proxies.
-    return [thing for thing in gc.get_objects() if issubclass(type(thing), kind)]
+def _living(kinds: t.Sequence[type]) -> dict[type, list[t.Any]]:
+    """Return the objects of some classes that the process has. It looks at each object once."""
+    of = {each: kind for kind in kinds for each in _with_subclasses(kind)}
+    found: dict[type, list[t.Any]] = {kind: [] for kind in kinds}
+    for thing in gc.get_objects():
+        # By type(), because isinstance() would look through, and so load, an app's lazy proxies.
+        kind = of.get(type(thing))
+        if kind is not None:
+            found[kind].append(thing)
+    return found
+
+
+def _with_subclasses(kind: type[t.Any]) -> t.Iterator[type[t.Any]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _with_subclasses(each)
 
 
 def _is_the_apps(engine: Engine) -> bool:

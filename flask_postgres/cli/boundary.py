@@ -132,9 +132,13 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def printable(text: str) -> str:
-    """Return a text with a ``?`` for every character that is not to be seen."""
-    return text if text.isprintable() else "".join(ch if ch.isprintable() else "?" for ch in text)
+def printable(text: str, *, keep: str = "") -> str:
+    """Return a text with an escape sequence of Python's for every character that is not to be seen.
+
+    :param keep: characters to leave as they are.
+    """
+    shown = (ch if ch in keep or ch.isprintable() else ch.encode("unicode_escape").decode() for ch in text)
+    return text if text.isprintable() else "".join(shown)
 
 
 def _say(ctx: click.Context, lines: t.Sequence[str], error: BaseException) -> None:

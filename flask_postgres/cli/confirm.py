@@ -34,7 +34,8 @@ def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], No
                 lines += [_compared(label, database) for label, database in compared if database]
             if plan.unfinished is not None and plan.request.command != "discard":
                 lines.append(invocation.render(Command("To keep it", "recover")))
-            click.echo(invocation.hide(f"This database {_fate(plan)}:\n" + "\n".join(lines)), err=True)
+            text = invocation.hide(f"This database {_fate(plan)}:\n" + "\n".join(lines))
+            click.echo(printable(text, keep="\n"), err=True)
             _expect_name(invocation, plan.at_stake.name)
 
     return ask
@@ -75,7 +76,7 @@ def _summary(database: Database, uri: PostgresUri, role: str) -> t.Iterator[str]
         ("size", size_text(database.size)),
         ("sessions", str(sessions)),
     ]
-    return (f"  {name:<9} {printable(value)}" for name, value in rows)
+    return (f"  {name:<9} {value}" for name, value in rows)
 
 
 def _compared(label: str, database: Database) -> str:

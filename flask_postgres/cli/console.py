@@ -11,7 +11,7 @@ import click
 
 from ..redaction import Redactor
 from ..remedies import Remedy, joined
-from .boundary import colour, in_shell, one_line
+from .boundary import colour, in_shell, one_line, printable
 
 PROGRESS_AFTER = 0.7
 """Seconds of silence before a terminal is told what is under way."""
@@ -41,8 +41,11 @@ class Console:
             self._line(message, dim=True)
 
     def data(self, text: str) -> None:
-        """Print data, such as another program may read."""
-        click.echo(self._hide(text))
+        """Print data, such as another program may read.
+
+        A comment of another role may be in it, so it cannot steer the terminal.
+        """
+        click.echo(printable(self._hide(text), keep="\n\t"))
 
     @contextlib.contextmanager
     def progress(self, label: str) -> t.Iterator[None]:

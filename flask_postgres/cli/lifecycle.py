@@ -98,7 +98,7 @@ def _request(
         command=command,
         dbname=dbname,
         clauses={name: value for name in ddl.CLAUSES if (value := getattr(settings, name)) is not None},
-        extensions=settings.extensions if command in ("create", "setup", "reset") else (),
+        extensions=settings.extensions if command in STARTS_A_SERVER else (),
         overwrite=bool(options.get("overwrite")),
         force_disconnect=bool(options.get("force_disconnect")),
         if_missing=bool(options.get("if_missing")),

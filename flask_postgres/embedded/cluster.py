@@ -129,7 +129,7 @@ def private_socket_dir(folder: Path) -> Path | None:
 def log_since(log: Path, offset: int) -> str:
     """Return what the server has written into its log from an offset on."""
     try:
-        with open(log, "rb") as file:
+        with open(log, "rb", opener=files.not_followed) as file:
             file.seek(offset)
             return file.read().decode("utf-8", "replace")
     except OSError:

@@ -52,7 +52,7 @@ def _make_ours(fresh: Path, password: str) -> None:
     rules = config.access_rules((), superuser_over_tcp=IS_WINDOWS)
     files.write(fresh / "pg_hba.conf", rules, owner=owner)
     settings = fresh / "postgresql.conf"
-    files.write(settings, settings.read_text(encoding="utf-8") + config.INCLUDE, owner=owner)
+    files.write(settings, files.read_own(settings) + config.INCLUDE, owner=owner)
     mark = {"made_by": "flask-postgres", "cluster_name": f"flask-postgres-{secrets.token_hex(8)}"}
     files.write_json(fresh / location.MARK, mark, owner=owner)
 

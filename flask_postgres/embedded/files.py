@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import secrets
+import stat
 import typing as t
 from pathlib import Path
 
@@ -42,19 +43,41 @@ def write_json(path: Path, value: object, *, owner: tuple[int, int] | None = Non
 def read_own(path: Path) -> str:
     """Return the text of a file, if it is the folder's owner's and no link to somebody else's.
 
+    What is not UTF-8 is replaced.
+
     :raises OSError: if it is not, or cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    with open(descriptor, encoding="utf-8") as file:
-        if os.fstat(descriptor).st_uid != path.parent.stat().st_uid:
-            raise PermissionError(errno.EPERM, "not the account's own")
+    return _read(path, owner=path.parent.stat().st_uid)
+
+
+def read_plain(path: Path) -> str:
+    """Return the text of a file in a folder that everybody writes to, such as ``/tmp``, if it is no link.
+
+    :raises OSError: if it is one, or cannot be read.
+    """
+    return _read(path, owner=None)
+
+
+def not_followed(path: str, flags: int) -> int:
+    """Open a file for ``open(…, opener=…)``: no link, and no pipe, which would hold us for ever."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
+def _read(path: Path, *, owner: int | None) -> str:
+    with open(path, encoding="utf-8", errors="replace", opener=not_followed) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or owner not in (None, status.st_uid):
+            raise PermissionError(errno.EPERM, "not the account's own", os.fspath(path))
         return file.read()
 
 
 def read_json(path: Path) -> dict[str, t.Any]:
-    """Return the JSON object in a file; an empty one if it is missing or not JSON."""
+    """Return the JSON object in a file of the folder's owner; an empty one if it is missing or not JSON.
+
+    :raises OSError: if it is somebody else's, a link, or cannot be read.
+    """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_own(path))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -107,7 +107,7 @@ def cluster_name(folder: Path) -> str:
 def major_version(folder: Path) -> int | None:
     """Return the major version that the folder's data is of; None if there is none."""
     try:
-        return int((folder / "PG_VERSION").read_text(encoding="ascii").split(".")[0])
+        return int(files.read_own(folder / "PG_VERSION").split(".")[0])
     except (OSError, ValueError):
         return None
 

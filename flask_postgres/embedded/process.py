@@ -57,8 +57,8 @@ def find(folder: Path) -> Postmaster | None:
 def read_pid_file(folder: Path) -> Postmaster | None:
     """Read ``postmaster.pid``, whoever its pid belongs to; None if there is none, or it is half written."""
     try:
-        text = (folder / PID_FILE).read_text(encoding="utf-8", errors="replace")
-    except (OSError, ValueError):
+        text = files.read_own(folder / PID_FILE)
+    except OSError:
         return None
     lines = [*text.splitlines(), *[""] * 8]
     try:
@@ -111,13 +111,13 @@ def disarm(folder: Path, socket_dirs: t.Iterable[Path]) -> None:
     """
     path = folder / PID_FILE
     if read_pid_file(folder) is not None:
-        _, newline, rest = path.read_text(encoding="utf-8", errors="replace").partition("\n")
+        _, newline, rest = files.read_own(path).partition("\n")
         files.write(path, f"{os.getpid()}{newline}{rest}", owner=files.owner_of(folder))
     elif path.exists() and not _anybody_at_home(folder):
         path.unlink()  # cut short, as by a full disk: PostgreSQL would not start beside it
     for lock in (lock for place in socket_dirs for lock in place.glob(".s.PGSQL.*.lock")):
         with contextlib.suppress(OSError):
-            if lock.read_text(encoding="utf-8", errors="replace").splitlines()[1:2] == [os.fspath(folder)]:
+            if files.read_plain(lock).splitlines()[1:2] == [os.fspath(folder)]:
                 lock.unlink()
 
 

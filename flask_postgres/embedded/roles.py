@@ -130,7 +130,7 @@ def _trust_those_without_password(session: Session, folder: Path) -> None:
     trusted = [str(row[0]) for row in rows if config.can_be_trusted(str(row[0]))]
     text = config.access_rules(trusted, superuser_over_tcp=IS_WINDOWS)
     path = folder / "pg_hba.conf"
-    if path.read_text(encoding="utf-8") != text:
+    if files.read_own(path) != text:
         files.write(path, text, owner=files.owner_of(folder))
         session.rows("SELECT pg_reload_conf()")
 

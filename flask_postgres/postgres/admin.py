@@ -5,9 +5,12 @@ Every error that leaves this module is one of ours.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
+import socket
+import threading
 import typing as t
 
 from sqlalchemy import Connection, Dialect, NullPool, create_engine
@@ -135,7 +138,8 @@ class Connector:
         try:
             connection = engine.connect()
             announced = _announced_pid(connection)
-            pid, reached = greet(connection, announced or 0, guarded=guarded)
+            with self._limited(connection):
+                pid, reached, search_path = greet(connection, announced or 0, guarded=guarded)
         except (OperationalError, InterfaceError) as error:
             raise self._explained(wanted, error) from error
         except DBAPIError as error:
@@ -151,11 +155,44 @@ class Connector:
             message = f"the URI and connect_args cannot be used with {uri.driver}: {error}."
             raise errors.CannotConnect(message) from error
         pooled = announced is not None and announced != pid
-        session = Session(connection, dbname, pooled=pooled, guarded=guarded)
+        ignored = emptied and bool(search_path)  # as a pooler's ignore_startup_parameters has it
+        session = Session(connection, dbname, pooled=pooled, guarded=guarded or ignored)
         if reached != dbname:
             session.close()
             raise _alias(dbname, reached)
         return session
+
+    @contextlib.contextmanager
+    def _limited(self, connection: Connection) -> t.Iterator[None]:
+        """End the connection when the first query takes longer than connecting may.
+
+        A pooler lets us in by itself, and makes us wait then, for a server that is down, or while paused.
+        The driver waits in C, so the socket is shut down from another thread.
+
+        :raises ServerUnreachable: if it was ended.
+        """
+        descriptor = connection.connection.driver_connection.fileno()  # type: ignore[union-attr]
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as other:
+                other.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(self.connect_timeout, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except DBAPIError as error:
+            if not late.is_set():
+                raise
+            where = probe.address_text(self.uri)
+            message = f"{where} let us in and did not reply to the first query in {self.connect_timeout:g} s."
+            hint = "Look at the server behind the pooler, or set connect_timeout."
+            raise errors.ServerUnreachable(message, remedy=hint) from error
+        finally:
+            timer.cancel()
 
     def _chosen(self, dbname: str) -> Session:
         try:

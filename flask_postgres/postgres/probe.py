@@ -13,6 +13,7 @@ import os
 import re
 import socket
 import struct
+import time
 
 from ..errors import (
     AuthenticationFailed,
@@ -45,7 +46,7 @@ def explain(uri: PostgresUri, said: str, *, timeout: float = 5.0) -> CannotConne
     """Return the error for a connection that failed.
 
     :param said: the driver's own line, shown when nothing better is found.
-    :param timeout: seconds for each attempt of the probe.
+    :param timeout: seconds for the probe of each host.
     """
     service = uri.query.get("service") or os.environ.get("PGSERVICE")
     if service and f'"{service}"' in said:  # libpq has not found it, or not got that far
@@ -69,6 +70,7 @@ def start_up(host: str, port: int, uri: PostgresUri, *, timeout: float) -> Answe
 
     :raises OSError: if nothing listens there, or the host is unknown.
     """
+    deadline = time.monotonic() + timeout
     with _connect(host, port, timeout) as connection:
         user = uri.user or os.environ.get("PGUSER") or _account()
         body = struct.pack("!i", _PROTOCOL_3)
@@ -77,7 +79,7 @@ def start_up(host: str, port: int, uri: PostgresUri, *, timeout: float) -> Answe
         body += b"\0"
         try:
             connection.sendall(struct.pack("!i", len(body) + 4) + body)
-            return _read_answer(connection)
+            return _read_answer(connection, deadline)
         except OSError:
             return None
 
@@ -127,14 +129,14 @@ def _connect(host: str, port: int, timeout: float) -> socket.socket:
     return socket.create_connection((host, port), timeout)
 
 
-def _read_answer(connection: socket.socket) -> Answer | None:
-    header = _exactly(connection, 5)
+def _read_answer(connection: socket.socket, deadline: float) -> Answer | None:
+    header = _exactly(connection, 5, deadline)
     if header is None:
         return None
     kind, length = header[:1], struct.unpack("!i", header[1:])[0]
     if kind not in b"ER" or not 8 <= length <= 65536:
         return Answer()
-    body = _exactly(connection, length - 4)
+    body = _exactly(connection, length - 4, deadline)
     if body is None:
         return None
     if kind == b"R":
@@ -143,9 +145,11 @@ def _read_answer(connection: socket.socket) -> Answer | None:
     return Answer(sqlstate=fields.get(b"C"), message=fields.get(b"M"))
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes | None:
+def _exactly(connection: socket.socket, size: int, deadline: float) -> bytes | None:
     received = b""
     while len(received) < size:
+        # One deadline for all: a server that sends a byte at a time would hold us for ever.
+        connection.settimeout(max(deadline - time.monotonic(), 0.001))
         chunk = connection.recv(size - len(received))
         if not chunk:
             return None

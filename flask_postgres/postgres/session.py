@@ -19,14 +19,16 @@ _EMPTY_SEARCH_PATH = "SELECT pg_catalog.set_config('search_path', '', true)"
 
 _NO_TIMEOUTS = (
     "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_database(), "
-    "(SELECT count(set_config(s.name, CASE s.name WHEN 'lock_timeout' THEN '2s' ELSE '0' END, false)) "
-    "FROM pg_catalog.pg_settings s WHERE pg_catalog.pg_backend_pid() = :pid AND s.name IN ('lock_timeout', "
-    "'statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', "
-    "'transaction_timeout'))"
+    "pg_catalog.current_setting('search_path'), (SELECT pg_catalog.count(pg_catalog.set_config(s.name, "
+    "CASE WHEN s.name OPERATOR(pg_catalog.=) 'lock_timeout' THEN '2s' ELSE '0' END, false)) "
+    "FROM pg_catalog.pg_settings s WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) :pid AND s.name "
+    "OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', "
+    "'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout']))"
 )
-"""Only in a server process of our own: behind a pooler the settings would be left to other clients.
+"""The first query of a session. It trusts no search path, because a pooler may have dropped our options.
 
-A wait for a lock ends after two seconds, so that it can be reported, and begun again.
+The settings are changed only in a server process of our own: behind a pooler they would be left to other
+clients. A wait for a lock ends after two seconds, so that it can be reported, and begun again.
 """
 
 
@@ -122,15 +124,17 @@ class Session:
         self.close()
 
 
-def greet(connection: Connection, announced: int, *, guarded: bool) -> tuple[int, str]:
-    """Return the id of the server process, and the database that was reached; lift the timeouts."""
+def greet(connection: Connection, announced: int, *, guarded: bool) -> tuple[int, str, str]:
+    """Lift the timeouts; return the id of the server process, the database that was reached, and the search
+    path there.
+    """
     if guarded:
         connection.exec_driver_sql("BEGIN")
         connection.exec_driver_sql(_EMPTY_SEARCH_PATH)
-    pid, reached, _ = connection.execute(text(_NO_TIMEOUTS), {"pid": announced}).one()
+    pid, reached, search_path, _ = connection.execute(text(_NO_TIMEOUTS), {"pid": announced}).one()
     if guarded:
         connection.exec_driver_sql("COMMIT")
-    return int(pid), str(reached)
+    return int(pid), str(reached), str(search_path)
 
 
 @contextlib.contextmanager

@@ -208,7 +208,7 @@ class Settings:
         flags=("--extension",),
         metavar="NAME",
         example=("citext", "pg_trgm"),
-        help="PostgreSQL extensions to create in the new database, before init.",
+        help="PostgreSQL extensions to create where they are missing, before init.",
     )
     init_with: InitWith = setting(
         "auto",

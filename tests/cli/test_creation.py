@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from flask_postgres import PostgresUri
+
 from ..project import Project
 from ..servers import Server
 from .looking import error, full, oid, said, tables
@@ -113,6 +115,19 @@ def test_extensions_come_before_init(
     assert result.code == 0, str(result)
     found = {name for (name,) in server.execute("SELECT extname FROM pg_extension", dbname=dbname)}
     assert found >= {"citext", "pg_trgm"}
+
+
+@pytest.mark.parametrize("command", ["create", "setup", "init"])
+def test_missing_extensions_of_a_database_that_is_there(
+    project: Project, server: Server, database: PostgresUri, dbname: str, command: str
+) -> None:
+    """Others create databases too: a container's POSTGRES_DB, a provider."""
+    project.app(database)
+    for _ in range(2):
+        assert project.here(command, "--extension", "citext").code == 0
+    assert server.execute("SELECT 1 FROM pg_extension WHERE extname = 'citext'", dbname=dbname) == [(1,)]
+    message = error(project.here(command, "--extension", "file_fdw"))
+    assert message.startswith('could not run CREATE EXTENSION IF NOT EXISTS "file_fdw"'), message
 
 
 def test_an_extension_for_superusers_only_leaves_nothing(

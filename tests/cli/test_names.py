@@ -102,8 +102,20 @@ def test_a_name_that_looks_like_sql_reaches_no_server(
 def test_a_name_does_not_steer_the_terminal(project: Project, server: Server) -> None:
     name = "red\x1b[31m\x07"
     project.app(server.uri(name))
-    assert said(project.here("create")) == ['database "red?[31m?" was created']
+    assert said(project.here("create")) == ['database "red\\x1b[31m\\x07" was created']
     refused = project.here("drop", input="red\n")
     assert "\x1b" not in refused.err
-    assert 'that is not "red?[31m?"' in error(refused)
-    assert said(project.here("drop", input=f"{name}\n"))[-1] == 'database "red?[31m?" was deleted'
+    assert 'that is not "red\\x1b[31m\\x07"' in error(refused)
+    assert said(project.here("drop", input=f"{name}\n"))[-1] == 'database "red\\x1b[31m\\x07" was deleted'
+
+
+def test_a_comment_does_not_steer_the_terminal(
+    project: Project, server: Server, database: PostgresUri, dbname: str
+) -> None:
+    """Its owner has written it, who may be another role."""
+    project.app(database)
+    server.execute(f"COMMENT ON DATABASE \"{dbname}\" IS E'a\\x1b[2Jb\\rc\td'")
+    result = project.here("reset", "--dry-run")
+    assert result.code == 0, str(result)
+    assert "a\\x1b[2Jb\\rc\td" in result.out
+    assert "\x1b" not in result.out + result.err

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from flask_postgres import EmbeddedServerError, PostgresUri
-from flask_postgres.embedded import config, location, service
+from flask_postgres.embedded import config, files, location, process, service
 
 from .conftest import PASSWORD, Site, ask, connect
 
@@ -76,6 +77,20 @@ def test_the_file_with_the_password_is_no_link_to_another(served: Site) -> None:
     path.symlink_to("real")
     with pytest.raises(EmbeddedServerError, match=location.SUPERUSER_PASSWORD):
         served.ensure(served.uri(user="bob"))
+
+
+def test_no_file_of_the_data_folder_is_a_link_or_a_pipe(folder: Path) -> None:
+    """As root we would copy what it points at into a file of the lesser account, or wait for ever."""
+    (folder / "secret").write_text('{"password": "of root"}')
+    (folder / "link.json").symlink_to("secret")
+    os.mkfifo(folder / "pipe.json")
+    for name in ("link.json", "pipe.json"):
+        with pytest.raises(OSError):
+            files.read_json(folder / name)
+        with pytest.raises(OSError):
+            files.read_plain(folder / name)
+    (folder / process.PID_FILE).symlink_to("secret")
+    assert process.read_pid_file(folder) is None
 
 
 def test_no_password_is_kept_in_the_clear(served: Site) -> None:

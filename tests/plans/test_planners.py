@@ -69,6 +69,8 @@ RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
         ("setup", None, {}, MAKING, None),
         ("setup", None, {"if_missing": True}, MAKING, None),
         ("setup", SHOP, {}, ["Initialize"], 'database "shop" already exists'),
+        ("create", SHOP, {"extensions": ("x",)}, ["InstallExtensions"], 'database "shop" already exists'),
+        ("init", SHOP, {"extensions": ("x",)}, ["InstallExtensions", "Initialize"], None),
         ("setup", SHOP, {"if_missing": True}, [], 'database "shop" already exists'),
         ("setup", SHOP, {"overwrite": True}, RESETTING, None),
         ("init", SHOP, {}, ["Initialize"], None),

@@ -167,3 +167,66 @@ def test_an_unknown_start_up_error_is_shown_whole_without_a_remedy(server: Serve
     error = probe.explain(server.uri(), said)
     assert error.message.endswith(said)
     assert not error.remedies
+
+
+@contextlib.contextmanager
+def talker(talk: t.Callable[[socket.socket, threading.Event], None]) -> t.Iterator[int]:
+    """Listen on a port, and talk to everybody who comes until the block ends."""
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def one(connection: socket.socket) -> None:
+            with contextlib.suppress(OSError), connection:
+                talk(connection, ended)
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while not ended.is_set():
+                    threading.Thread(target=one, args=(server.accept()[0],), daemon=True).start()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            ended.set()
+            with contextlib.suppress(OSError), socket.create_connection(server.getsockname()):
+                thread.join()
+
+
+def let_in_and_fall_silent(connection: socket.socket, ended: threading.Event) -> None:
+    """Talk as a pooler whose server is down, or that is paused."""
+    if connection.recv(1024)[4:8] == struct.pack("!i", 80877103):  # SSLRequest
+        connection.sendall(b"N")
+        connection.recv(1024)
+    told = (b"client_encoding\0UTF8\0", b"DateStyle\0ISO, MDY\0", b"server_version\x0018.0\0")
+    connection.sendall(
+        b"R\0\0\0\x08\0\0\0\0"
+        + b"".join(b"S" + struct.pack("!i", len(each) + 4) + each for each in told)
+        + (b"K" + struct.pack("!iii", 12, 1, 1))
+        + b"Z\0\0\0\x05I"
+    )
+    ended.wait(60)
+
+
+def drip(connection: socket.socket, ended: threading.Event) -> None:
+    """Send a byte at a time of an answer that is long enough for hours."""
+    connection.sendall(b"E" + struct.pack("!i", 60_000))
+    while not ended.wait(0.05):
+        connection.sendall(b"x")
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_a_pooler_that_lets_in_and_does_not_answer(driver: str) -> None:
+    with talker(let_in_and_fall_silent) as port:
+        uri = PostgresUri(f"postgresql+{driver}://u@127.0.0.1:{port}/x")
+        with pytest.raises(ServerUnreachable, match="did not reply to the first query in 1 s"):
+            Connector(uri=uri, connect_timeout=1).admin()
+
+
+def test_a_server_that_sends_a_byte_at_a_time() -> None:
+    with talker(drip) as port:
+        uri = PostgresUri(f"postgresql://u@127.0.0.1:{port}/x")
+        assert probe.start_up("127.0.0.1", port, uri, timeout=0.5) is None
+        with pytest.raises(CannotConnect):
+            Connector(uri=uri, connect_timeout=1).admin()

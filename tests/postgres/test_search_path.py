@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
 from flask_postgres import PostgresUri
@@ -21,6 +23,12 @@ EVIL = """
     CREATE OPERATOR evil.= (LEFTARG = name, RIGHTARG = text, FUNCTION = evil.same);
     CREATE OPERATOR evil.= (LEFTARG = name, RIGHTARG = name, FUNCTION = evil.same);
     CREATE OPERATOR evil.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = evil.same);
+    CREATE FUNCTION evil.same(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT evil.seize()';
+    CREATE FUNCTION evil.same(integer, integer) RETURNS boolean LANGUAGE sql AS 'SELECT evil.seize()';
+    CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.same);
+    CREATE OPERATOR evil.= (LEFTARG = integer, RIGHTARG = integer, FUNCTION = evil.same);
+    CREATE FUNCTION evil.set_config(text, text, boolean) RETURNS text LANGUAGE sql
+      AS 'SELECT evil.seize()::text';
     CREATE FUNCTION evil.version() RETURNS text LANGUAGE sql AS 'SELECT evil.seize()::text';
 """
 
@@ -59,6 +67,28 @@ def test_no_trap_of_the_owner_catches_a_superuser(server: Server, trapped: Postg
         with connector.target() as session:
             assert session.value("SHOW search_path") == ""
             catalogue.read(session, trapped.dbname)
+            contents.holds_rows(session)
+        assert not superuser(server)
+    finally:
+        server.execute("ALTER ROLE app_dev NOSUPERUSER")
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_no_trap_catches_a_session_whose_options_a_pooler_has_dropped(
+    server: Server, trapped: PostgresUri, driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PgBouncer does with ``ignore_startup_parameters = options``."""
+
+    def dropped(self: Connector, uri: PostgresUri, *, emptied: bool) -> dict[str, t.Any]:
+        arguments = as_sent(self, uri, emptied=emptied)
+        return {key: value for key, value in arguments.items() if key != "options"}
+
+    as_sent = Connector._connect_args
+    monkeypatch.setattr(Connector, "_connect_args", dropped)
+    connector = Connector(uri=trapped.with_driver(driver), admin_dbname=trapped.dbname)
+    try:
+        status.look(connector)
+        with connector.target() as session:
             contents.holds_rows(session)
         assert not superuser(server)
     finally:

@@ -41,10 +41,9 @@ def plan_create(case: Situation) -> Plan:
     if target.invalid:
         raise invalid(target)
     exists, notes = f'database "{case.name}" already exists', leftover_notes(case)
-    if request.command == "create" or request.if_missing:
+    if request.if_missing:
         return Plan(request=request, outcome=exists, notes=notes)
-    fill = Initialize(name=case.name, how=request.how, transient=False, said=True)
-    return Plan(request=request, steps=(fill,), outcome=exists, notes=notes)
+    return Plan(request=request, steps=_filling(case), outcome=exists, notes=notes)
 
 
 def plan_init(case: Situation) -> Plan:
@@ -61,8 +60,7 @@ def plan_init(case: Situation) -> Plan:
         raise Refused(message, remedy=remedies)
     if target.invalid:
         raise invalid(target)
-    fill = Initialize(name=case.name, how=case.request.how, transient=False, said=True)
-    return Plan(request=case.request, steps=(fill,), notes=leftover_notes(case))
+    return Plan(request=case.request, steps=_filling(case), notes=leftover_notes(case))
 
 
 def plan_scaffold(case: Situation) -> Plan:
@@ -87,6 +85,16 @@ def create_anew(case: Situation, *, agreed: bool) -> Plan:
     unfinished = case.facts.target if agreed else None
     steps = (*removing_leftovers(case, agreed=agreed), *_creation(case))
     return Plan(request=case.request, steps=steps, unfinished=unfinished)
+
+
+def _filling(case: Situation) -> tuple[Step, ...]:
+    """Return the steps that fill a database which is there: the extensions that are missing, then the app."""
+    request, steps = case.request, list[Step]()
+    if request.extensions:
+        steps.append(InstallExtensions(name=case.name, extensions=request.extensions))
+    if request.initializes:
+        steps.append(Initialize(name=case.name, how=request.how, transient=False, said=True))
+    return tuple(steps)
 
 
 def _creation(case: Situation) -> t.Iterator[Step]:
