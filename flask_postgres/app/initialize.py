@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import typing as t
 
+from sqlalchemy import inspect
+
 from ..errors import AppError, CallbackFailed, FlaskPostgresError, MigrationFailed
 from ..remedies import as_tuple
 from ..reporting import Reporter, Silence
@@ -122,8 +124,30 @@ def initialize(
         error.remedies = error.remedies or as_tuple(_other_binds(error, extension, binds))
         raise
     if choice.kind == "create_all":
+        replaced = _migrations_of_empty(app, extension, binds)
         _create_all(app, extension, choice, create_tables, reporter or Silence())
+        if replaced is not None:
+            reached = ", ".join(replaced.stamp())
+            instead = f"create_all ran in place of the migrations of {replaced.tool}"
+            (reporter or Silence()).note(f"{instead}: they count as run, to {reached}")
     return str(choice)
+
+
+def _migrations_of_empty(app: Flask, extension: Extension, binds: t.Sequence[BindKey]) -> Migrations | None:
+    """Return the app's migrations, if the default database is chosen and has no table and no revision yet.
+
+    After ``create_all`` the first of them would fail at a table that is there.
+    """
+    if None not in binds:
+        return None
+    try:
+        migrations = find_migrations(app, extension)
+        if migrations is None or migrations.state().current:
+            return None
+    except MigrationFailed:  # whoever chose create_all may do without them
+        return None
+    with app.app_context(), _synchronous(extension, None) as engine:
+        return None if inspect(engine).get_table_names() else migrations
 
 
 def _create_all(

@@ -62,6 +62,15 @@ class Migrations:
             self._upgrade()
             return self._heads()
 
+    def stamp(self) -> tuple[str, ...]:
+        """Mark every migration as run, without running any, and return the heads.
+
+        :raises MigrationFailed: whatever goes wrong.
+        """
+        with self._running():
+            self._stamp()
+            return self._heads()
+
     def state(self) -> MigrationState:
         """Ask the database for its revision. Nothing is changed.
 
@@ -97,6 +106,9 @@ class Migrations:
     def _upgrade(self) -> None:
         raise NotImplementedError
 
+    def _stamp(self) -> None:
+        raise NotImplementedError
+
     def _current(self) -> list[tuple[str, ...]]:
         """Return the revisions of each database that the migrations are for."""
         raise NotImplementedError
@@ -129,6 +141,11 @@ class _WithConfig(Migrations):
         from alembic import command
 
         command.upgrade(self._config(), "heads")
+
+    def _stamp(self) -> None:
+        from alembic import command
+
+        command.stamp(self._config(), "heads")
 
     def _current(self) -> list[tuple[str, ...]]:
         from alembic.runtime.environment import EnvironmentContext
@@ -182,6 +199,9 @@ class FlaskAlembic(Migrations):
 
     def _upgrade(self) -> None:
         self._alembic.upgrade("heads")
+
+    def _stamp(self) -> None:
+        self._alembic.stamp("heads")
 
     def _current(self) -> list[tuple[str, ...]]:
         contexts = self._alembic.migration_contexts

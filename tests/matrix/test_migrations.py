@@ -156,6 +156,23 @@ def test_setup_migrates(project: Project, server: Server, dbname: str, tool: str
     assert tables(server, other) == tables(server, dbname)
 
 
+@pytest.mark.parametrize("tool", TOOLS)
+def test_create_all_in_place_of_migrations(project: Project, server: Server, dbname: str, tool: str) -> None:
+    """The next setup runs the migrations: their first would fail at a table that is there."""
+    TOOLS[tool](project, full(server.uri(dbname)))
+    for command in (["setup"], ["reset", "-f"]):
+        result = project.here(*command, "--init-with", "create_all")
+        assert result.code == 0, str(result)
+        note = f"create_all ran in place of the migrations of {tool}: they count as run, to two"
+        assert note in result.err
+        assert tables(server, dbname) == {"alembic_version", "pet"}
+    assert project.here("setup").code == 0
+    assert tables(server, dbname) == {"alembic_version", "pet"}
+    server.execute("DROP TABLE alembic_version", dbname=dbname)
+    assert "count as run" not in project.here("init", "--init-with", "create_all").err
+    assert tables(server, dbname) == {"pet"}, "what is in the table of somebody else's making is not known"
+
+
 def test_several_heads(project: Project, server: Server, dbname: str) -> None:
     write_migrate(project, full(server.uri(dbname)))
     revise(project, "blue")
@@ -219,7 +236,7 @@ def test_multidb(project: Project, server: Server, dbname: str) -> None:
         ("auto", {"by_callback"}),
         ("callback", {"by_callback"}),
         ("migrations", {"alembic_version", "one", "two"}),
-        ("create_all", {"pet"}),
+        ("create_all", {"alembic_version", "pet"}),
     ],
 )
 def test_init_with(
