@@ -8,7 +8,8 @@ import typing as t
 
 from sqlalchemy import inspect
 
-from ..errors import AppError, CallbackFailed, FlaskPostgresError, MigrationFailed
+from ..errors import AppError, CallbackFailed, FlaskPostgresError, MigrationFailed, ServerError
+from ..postgres import failures
 from ..remedies import as_tuple
 from ..reporting import Reporter, Silence
 from . import faults
@@ -109,27 +110,30 @@ def initialize(
     :raises AppError: if nothing can, or the app's own code fails.
     """
     choice = choose(app, extension, how=how, metadata=metadata, binds=binds)
+    reporter = reporter or Silence()
     try:
         if choice.callback is not None:
             if choice.callback.run(app, extension.db):
                 place = faults.at(choice.callback.place)
-                (reporter or Silence()).note(
+                reporter.note(
                     f"the init callback {choice.callback.name}{place} left changes in db.session that it "
                     "did not commit: they are lost. Call db.session.commit() at its end."
                 )
         elif choice.migrations is not None:
             heads = choice.migrations.upgrade()
             return f"{choice}, to {', '.join(heads)}"
-    except (CallbackFailed, MigrationFailed) as error:
-        error.remedies = error.remedies or as_tuple(_other_binds(error, extension, binds))
+        else:
+            replaced = _migrations_of_empty(app, extension, binds)
+            _create_all(app, extension, choice, create_tables, reporter)
+            if replaced is not None:
+                reached = ", ".join(replaced.stamp())
+                instead = f"create_all ran in place of the migrations of {replaced.tool}"
+                reporter.note(f"{instead}: they count as run, to {reached}")
+    except (CallbackFailed, MigrationFailed, ServerError) as error:
+        default = extension.engines().get(None)
+        known = failures.of_the_apps_statements(error, role=default.url.username if default else None)
+        error.remedies = as_tuple(known) or error.remedies or as_tuple(_other_binds(error, extension, binds))
         raise
-    if choice.kind == "create_all":
-        replaced = _migrations_of_empty(app, extension, binds)
-        _create_all(app, extension, choice, create_tables, reporter or Silence())
-        if replaced is not None:
-            reached = ", ".join(replaced.stamp())
-            instead = f"create_all ran in place of the migrations of {replaced.tool}"
-            (reporter or Silence()).note(f"{instead}: they count as run, to {reached}")
     return str(choice)
 
 
@@ -186,7 +190,7 @@ def _tables(
             )
 
 
-def _other_binds(error: AppError, extension: Extension, chosen: t.Sequence[BindKey]) -> str | None:
+def _other_binds(error: FlaskPostgresError, extension: Extension, chosen: t.Sequence[BindKey]) -> str | None:
     """Return the remedy where the databases of binds that were not chosen may be missing.
 
     Flask-SQLAlchemy's own ``db.create_all()`` and an ``env.py`` for several databases want them all.

@@ -5,13 +5,14 @@ Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from sqlalchemy.exc import DBAPIError
 
 from .. import errors
 from ..errors import FlaskPostgresError, ServerError
-from ..remedies import Command, Remedies
+from ..remedies import Command, Option, Remedies, Remedy, Sql
 
 
 def sqlstate(error: BaseException) -> str | None:
@@ -69,6 +70,49 @@ def lost_connection(error: BaseException) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     return code is None or code.startswith("08") or code in ("57P01", "57P02", "57P03", "25P03", "25P04")
+
+
+def of_the_apps_statements(error: BaseException | None, *, role: str | None) -> Remedy | None:
+    """Return what to do where a statement of the app's own has failed, as far as that is well known.
+
+    :param error: what was raised; what has caused it is looked at too.
+    :param role: the role that ran the statement.
+    """
+    while error is not None:
+        code, said = sqlstate(error), server_line(error)
+        if code in ("42704", "42883"):  # no such type, operator class, function
+            for word, name in _BROUGHT_BY.items():
+                if re.search(rf"\b{word}\b", said):
+                    words = (
+                        f'It comes with the extension "{name}": add that to the extensions setting, or {{}}'
+                    )
+                    return Option(words, "extension", name)
+        if code == "42501" and "schema public" in said and role:
+            name = role.replace('"', '""')
+            purpose = "PostgreSQL 15 and later keep others out of it. As the database's owner, run"
+            return Sql(purpose, f'GRANT CREATE ON SCHEMA public TO "{name}"')
+        error = error.__cause__ or error.__context__
+    return None
+
+
+_BROUGHT_BY = {
+    "citext": "citext",
+    "geometry": "postgis",
+    "geography": "postgis",
+    "vector": "vector",
+    "halfvec": "vector",
+    "sparsevec": "vector",
+    "hstore": "hstore",
+    "ltree": "ltree",
+    "uuid_generate_v[1-5]": "uuid-ossp",
+    "gen_random_bytes": "pgcrypto",
+    "crypt": "pgcrypto",
+    "gin_trgm_ops": "pg_trgm",
+    "gist_trgm_ops": "pg_trgm",
+    "similarity": "pg_trgm",
+    "unaccent": "unaccent",
+}
+"""Well-known types, functions and operator classes, and the extensions that have them."""
 
 
 class _Kind(t.Protocol):

@@ -225,3 +225,28 @@ def _belongings(server: Server, dbname: str) -> object:
             dbname,
         ),
     ]
+
+
+MISSING = 'It comes with the extension "citext": add that to the extensions setting, or --extension citext'
+
+
+@pytest.mark.parametrize("by", ["create_all", "callback"])
+def test_a_type_that_an_extension_has(project: Project, server: Server, dbname: str, by: str) -> None:
+    project.app(server.uri(dbname))
+    text = (project.folder / "app.py").read_text()
+    text = text.replace(
+        "from flask_sql", "from sqlalchemy.dialects.postgresql import CITEXT\nfrom flask_sql", 1
+    )
+    project.write({"app.py": text.replace("db.Text", "CITEXT")})
+    message = error(project.here("setup", *(["--init-with", "create_all"] if by == "create_all" else [])))
+    assert 'type "citext" does not exist' in message
+    assert MISSING in message
+    assert project.here("setup", "--extension", "citext").code == 0
+
+
+def test_a_schema_public_that_others_may_not_write(project: Project, server: Server, dbname: str) -> None:
+    server.execute(f'CREATE DATABASE "{dbname}"')  # the superuser's own
+    project.app(server.uri(dbname))
+    message = error(project.here("init"))
+    assert "permission denied for schema public" in message
+    assert 'As the database\'s owner, run: GRANT CREATE ON SCHEMA public TO "app_dev"' in message
