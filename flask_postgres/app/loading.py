@@ -127,6 +127,9 @@ def _address(driver: str, cparams: t.Mapping[str, t.Any]) -> PostgresUri | None:
         return None
 
 
+_URIS = ("SQLALCHEMY_DATABASE_URI", "SQLALCHEMY_ENGINES")
+
+
 def _unready(error: BaseException) -> Flask | None:
     """Return the app that the code was making when it failed: the last one in its frames that has a URI."""
     from flask import Flask
@@ -136,7 +139,7 @@ def _unready(error: BaseException) -> Flask | None:
     while step is not None:
         for value in (*step.tb_frame.f_globals.values(), *step.tb_frame.f_locals.values()):
             # By type(), because isinstance() looks through the current_app proxy.
-            if issubclass(type(value), Flask) and value.config.get("SQLALCHEMY_DATABASE_URI"):
+            if issubclass(type(value), Flask) and any(map(value.config.get, _URIS)):
                 found = value
         step = step.tb_next
     return found

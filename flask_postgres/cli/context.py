@@ -104,7 +104,14 @@ class Invocation:
 
     @functools.cached_property
     def _resolution(self) -> Resolution:
-        return self._resolve(self.loaded.app)
+        app = self.loaded.app
+        return self._resolve(app if app is not None or not self.only_looks else self.loaded.unready)
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether the command changes no database, so that half an app's config is better than none."""
+        of_group = self.ctx.parent.info_name if self.ctx.parent is not None else None
+        return of_group == "server" or self.ctx.info_name in ("status", "wait")
 
     def _resolve(self, app: Flask | None) -> Resolution:
         from flask.helpers import get_debug_flag
@@ -118,7 +125,7 @@ class Invocation:
             root_path=None if app is None else pathlib.Path(app.root_path),
             debug=get_debug_flag() if app is None else app.debug,
             config_file=self.options.get("config_file"),
-            engine_url=self._engine_url if app is not None and app is self.loaded.app else lambda: None,
+            engine_url=lambda: self._engine_url(app),
             default_bind=not self.several,
         )
         self.hide.add(resolution.secrets(), shown=resolution.shown_names())
@@ -149,7 +156,9 @@ class Invocation:
         for note in self._resolution.notes:
             self.reporter.note(note)
         if self.loaded.error is not None and settings.target_database_uri is not None:
-            self.reporter.note(f"the app's config was not read: {self.loaded.error}")
+            half = self.only_looks and self.loaded.unready is not None
+            what = "may be incomplete" if half else "was not read"
+            self.reporter.note(f"the app's config {what}: {self.loaded.error}")
         return settings
 
     @property
@@ -239,9 +248,11 @@ class Invocation:
             if name in BY_NAME and self.ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
         }
 
-    def _engine_url(self) -> t.Any:
+    def _engine_url(self, app: Flask | None) -> t.Any:
+        from ..app.discovery import find_extension
+
         try:
-            return self.extension.engine_url()
+            return None if app is None else find_extension(app).engine_url()
         except ExtensionNotFound:
             return None
 

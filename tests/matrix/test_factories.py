@@ -90,11 +90,14 @@ def test_an_app_that_connects_while_it_is_imported(
 ) -> None:
     project.write({"app.py": CONNECTS[kind].format(uri=full(server.uri(dbname)))})
     line = len(CONNECTS[kind].splitlines())
-    for other in ("init", "status"):
-        message = error(project.psql(other))
-        assert message.startswith("the app connects to its database while it is imported, and that failed")
-        assert f"(app.py:{line})" in message
-        assert oid(server, dbname) is None
+    message = error(project.here("init"))
+    assert message.startswith("the app connects to its database while it is imported, and that failed")
+    assert f"(app.py:{line})" in message
+    result = project.here("status")
+    assert result.code == 0, str(result)
+    assert "the app's config may be incomplete: the app connects to its database" in result.err
+    assert f'no: database "{dbname}" does not exist' in result.out
+    assert oid(server, dbname) is None
     result = project.psql(command)
     assert result.code == 0, str(result)
     assert said(result)[1] == f'database "{dbname}" was created'
