@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from flask_postgres.postgres.marks import State
@@ -314,3 +316,31 @@ def test_broken_toml_breaks_nothing_else(project: Project, server: Server, dbnam
         result = project.run(*arguments)
         assert (result.code, result.err) == (0, ""), str(result)
     assert project.here("--help").code == 0
+
+
+WAITS = """
+    import sys
+    print("lent", file=sys.stderr, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
+def test_a_signal_while_the_app_is_loaded(project: Project, server: Server, dbname: str, name: str) -> None:
+    """What was lent is dropped; after SIGKILL it is an unfinished database, which the next setup removes."""
+    text = CONNECTS.format(uri=full(server.uri(dbname)))
+    project.write({"app.py": text + WAITS})
+    with project.start("psql", "setup") as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "lent\n"
+        assert oid(server, dbname) is not None
+        process.send_signal(getattr(signal, name))
+        _, err = process.communicate(timeout=60)
+    if name == "SIGKILL":
+        assert "does not exist" not in project.here("status", "--uri", full(server.uri(dbname))).out
+    else:
+        assert err == f"Error: stopped by {name}. Nothing is left half done.\n"
+        assert not any(dbname in each for each in server.names())
+    project.write({"app.py": text})
+    assert project.psql("setup").code == 0
+    assert pets(server, dbname) == []
