@@ -73,7 +73,9 @@ def release_all() -> None:
         with contextlib.suppress(Exception):
             session.close()
     for connection in living[Connection]:
-        with contextlib.suppress(Exception):  # one that could not be opened has no attributes
+        # One that could not be opened has no attributes. SQLAlchemy warns of one that a thread has closed.
+        with contextlib.suppress(Exception), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             if not connection.closed and _is_the_apps(connection.engine):
                 transaction = connection.get_transaction()
                 if transaction is not None:

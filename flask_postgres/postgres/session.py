@@ -113,9 +113,7 @@ class Session:
     def close(self) -> None:
         """End the session; one that is lost already is no fault."""
         with contextlib.suppress(Exception):
-            self._connection.close()
-        with contextlib.suppress(Exception):
-            self._connection.engine.dispose()
+            self._connection.close()  # the pool keeps none, so that there is nothing to dispose
 
     def __enter__(self) -> Session:
         return self

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -344,3 +346,86 @@ def test_a_signal_while_the_app_is_loaded(project: Project, server: Server, dbna
     project.write({"app.py": text})
     assert project.psql("setup").code == 0
     assert pets(server, dbname) == []
+
+
+POLLS = """
+    import logging, threading
+    logging.basicConfig(level=logging.INFO)
+
+    def poll():
+        while True:
+            try:
+                with app.app_context():
+                    db.session.execute(db.text("SELECT 1"))
+                    db.session.remove()
+            except Exception:
+                pass
+
+    threading.Thread(target=poll, daemon=True).start()
+"""
+
+
+def test_a_thread_of_the_app_that_uses_its_session(project: Project, server: Server, dbname: str) -> None:
+    """It neither brings a command down nor is seen; nor is a root logger at INFO."""
+    text = CONNECTS.format(uri=full(server.uri(dbname))).partition("\n    with app")[0]
+    project.write({"app.py": text + POLLS})
+    for words in (
+        ["setup"],
+        ["status"],
+        ["reset", "-f", "--force-disconnect"],
+        ["drop", "-f", "--force-disconnect"],
+    ):
+        result = project.psql(*words)
+        assert result.code == 0, str(result)
+        assert "Pool" not in result.err, str(result)
+        assert "Warning" not in result.err, str(result)
+    assert oid(server, dbname) is None
+
+
+PACKAGE = """
+    from flask import Flask
+    from flask_sqlalchemy import SQLAlchemy
+    db = SQLAlchemy()
+
+    class Pet(db.Model):
+        id = db.Column(db.Integer, primary_key=True)
+        name = db.Column(db.Text)
+
+    def create_app(config="prod"):
+        app = Flask(__name__)
+        app.config["SQLALCHEMY_DATABASE_URI"] = {uri!r} + config
+        db.init_app(app)
+        return app
+"""
+MANAGE = """
+    from flask.cli import FlaskGroup
+    from shop import create_app
+    FlaskGroup(create_app=lambda: create_app("dev"))()
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "app", "folder"),
+    [
+        (["manage.py"], None, "."),
+        (["-m", "flask"], "shop:create_app('dev')", "."),
+        (["-m", "flask"], None, "."),
+        (["-m", "flask"], "shop:create_app('dev')", "services/web"),
+    ],
+    ids=["FlaskGroup", "factory", "wsgi.py", "monorepo"],
+)
+def test_ways_to_name_the_app(
+    project: Project, server: Server, dbname: str, program: list[str], app: str | None, folder: str
+) -> None:
+    files = {
+        "shop/__init__.py": PACKAGE.format(uri=full(server.uri(dbname))),
+        "manage.py": MANAGE,
+        "wsgi.py": "from shop import create_app\napp = create_app('dev')\n",
+    }
+    project.write({f"{folder}/{name}": text for name, text in files.items()})
+    env = project.env | ({"FLASK_APP": app} if app else {})
+    for words in (["setup"], ["setup", "--if-missing"], ["reset", "-f"], ["drop", "-f"]):
+        command = [sys.executable, *program, "psql", *words]
+        done = subprocess.run(command, cwd=project.folder / folder, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert (oid(server, f"{dbname}dev") is None) == (words[0] == "drop")
