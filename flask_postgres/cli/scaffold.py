@@ -108,7 +108,10 @@ def _begin_again(invocation: Invocation, *, make: bool) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os.chdir(invocation.cwd)
-    os.execve(sys.executable, _this_program(), os.environ | {VARIABLE: json.dumps(order)})
+    program, env = _this_program(), os.environ | {VARIABLE: json.dumps(order)}
+    if os.name == "nt":  # where exec would end the command for the shell that waits for it
+        invocation.ctx.exit(subprocess.call(program, env=env))
+    os.execve(sys.executable, program, env)
 
 
 def _lend(invocation: Invocation, order: dict[str, t.Any]) -> None:
