@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 import typing as t
 import warnings
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Pool, event
 from sqlalchemy.orm import Session
 
 from ..errors import AppError, FlaskPostgresError
@@ -68,6 +69,11 @@ def release_all() -> None:
     What is used again connects again. A thread of the app may use one at this moment, and an AsyncSession may
     outlive its loop: closing it fails then, and its connection goes with the pool.
     """
+    if not event.contains(Pool, "connect", _note_connection):
+        event.listen(Pool, "connect", _note_connection)
+    if not _connected.is_set():
+        return  # nothing was opened since all was closed
+    _connected.clear()
     living = _living((Session, Connection, Engine))
     for session in living[Session]:
         with contextlib.suppress(Exception):
@@ -85,6 +91,15 @@ def release_all() -> None:
         with contextlib.suppress(Exception):
             if _is_the_apps(engine):
                 dispose(engine)
+
+
+_connected = threading.Event()
+_connected.set()  # what was opened before the first call, nobody has noted
+
+
+def _note_connection(*_: object) -> None:
+    """Note that a pool has opened a connection; ours tell nobody."""
+    _connected.set()
 
 
 def _living(kinds: t.Sequence[type]) -> dict[type, list[t.Any]]:
