@@ -23,7 +23,6 @@ import click
 
 from ..app.engines import release_all
 from ..errors import AppNotLoaded, EnvironmentNotAllowed, FlaskPostgresError
-from ..hosts import DEFAULT_PORT, canonical
 from ..plans import engine, execution
 from ..plans.context import StepContext
 from ..plans.engine import Task
@@ -34,6 +33,7 @@ from ..settings import guard
 from ..uri import PostgresUri
 from .context import Invocation
 from .embedding import ensure_server, make_extensions
+from .targets import place
 
 VARIABLE = "_FLASK_POSTGRES_SCAFFOLD"
 """Tells a fresh interpreter what to lend, as JSON. It is taken out of the environment at once."""
@@ -186,13 +186,9 @@ def _this_program() -> list[str]:
 
 
 def _is_among(uri: PostgresUri, connected: t.Sequence[PostgresUri]) -> bool:
-    return any(_place(uri) == _place(each) for each in connected)
+    return any(place(uri) == place(each) for each in connected)
 
 
 def _only(connected: t.Sequence[PostgresUri]) -> PostgresUri | None:
     """Return what the app has connected to, if that was one database."""
-    return connected[0] if len({_place(uri) for uri in connected}) == 1 else None
-
-
-def _place(uri: PostgresUri) -> tuple[t.Any, ...]:
-    return (tuple((canonical(host), port or DEFAULT_PORT) for host, port in uri.hosts), uri.dbname)
+    return connected[0] if len({place(uri) for uri in connected}) == 1 else None

@@ -40,7 +40,7 @@ def chosen(invocation: Invocation) -> list[Target]:
         except UriValidationError as error:
             invocation.reporter.note(f"{_name(key)} is left alone: {error.message}")
             continue
-        same = (tuple(_address(host, port) for host, port in uri.hosts), uri.dbname)
+        same = place(uri)
         before = found.get(same)
         found[same] = Target(uri, (key,)) if before is None else Target(before.uri, (*before.keys, key))
     if not found:
@@ -85,8 +85,9 @@ def _uri(invocation: Invocation, key: BindKey) -> PostgresUri:
     return uri
 
 
-def _address(host: str, port: int | None) -> tuple[str, int]:
-    return (canonical(host), port or DEFAULT_PORT)
+def place(uri: PostgresUri) -> tuple[t.Any, ...]:
+    """Return what two URIs of one database have in common, however they are written."""
+    return (tuple((canonical(host), port or DEFAULT_PORT) for host, port in uri.hosts), uri.dbname)
 
 
 def _name(key: BindKey) -> str:
