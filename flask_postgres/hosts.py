@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 
+from . import libpq
 from .errors import UriValidationError
 from .remedies import Remedies
 
@@ -18,9 +18,12 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Names of this machine's loopback interface in URIs."""
 
 
-def default_port() -> int:
-    """Return the port that libpq uses if a URI names none."""
-    text = os.environ.get("PGPORT", "").split(",")[0]
+def default_port(query: t.Mapping[str, t.Any] | None = None) -> int:
+    """Return the port that libpq uses if a URI names none.
+
+    :param query: the URI's, which may name a service.
+    """
+    text = (libpq.default("port", query or {}) or "").split(",")[0]
     return int(text) if text.isdecimal() else DEFAULT_PORT
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote_plus, unquote
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from . import libpq
 from .errors import UriValidationError
 from .hosts import check_hosts, hosts_of, port_number, several, with_readable_hosts
 from .redaction import ASSIGNED, MASK, is_secret_key
@@ -37,7 +38,8 @@ class PostgresUri:
     ``str()`` and ``repr()`` mask every password; :meth:`render` can show them.
 
     :param value: a URI, an SQLAlchemy URL or another ``PostgresUri``. ``postgres://`` is accepted
-        and means ``postgresql://``.
+        and means ``postgresql://``. One without a database means what libpq would use, which is that of
+        ``PGDATABASE`` or of a service.
     :raises UriValidationError: if it is not a PostgreSQL URI with a database name. The message says
         which part is wrong and never repeats a password.
     """
@@ -219,6 +221,8 @@ def _checked(url: URL) -> URL:
         if not _is_unicode(text):
             raise _fault(part, f"the {part} is not valid Unicode text.")
     check_hosts(url)
+    if not url.database and "pg8000" not in url.drivername:  # that one is not on libpq
+        url = url.set(database=libpq.default("dbname", url.query) or "")
     check_dbname(url.database or "")
     return with_readable_hosts(url)
 

@@ -15,6 +15,7 @@ LAYERS = (
     "errors",
     "reporting",
     "redaction",
+    "libpq",
     "hosts",
     "uri",
     "settings",

@@ -10,10 +10,8 @@ import click
 from ..errors import NotConfirmed
 from ..plans.engine import Planned
 from ..plans.plan import Note, Plan
-from ..postgres.facts import Database
-from ..postgres.probe import address_text
+from ..postgres.facts import Database, Facts
 from ..remedies import Command, Option, joined
-from ..uri import PostgresUri
 from .boundary import printable
 from .context import Invocation
 
@@ -22,11 +20,11 @@ def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], No
     """Return what asks the user about each database at stake."""
 
     def ask(planned: t.Sequence[Planned]) -> None:
-        for plan, facts, uri in planned:
+        for plan, facts, _ in planned:
             if plan.at_stake is None:
                 continue
             lines = [
-                *_summary(plan.at_stake, uri, facts.role.name),
+                *_summary(plan.at_stake, facts),
                 *(f"Note: {_text(invocation, note)}" for note in plan.notes),
             ]
             if plan.request.command == "recover" and facts.aside:
@@ -67,11 +65,11 @@ def size_text(size: int | None) -> str:
     return f"{value:.1f} TB"
 
 
-def _summary(database: Database, uri: PostgresUri, role: str) -> t.Iterator[str]:
+def _summary(database: Database, facts: Facts) -> t.Iterator[str]:
     sessions = len([session for session in database.sessions if not session.citus])
     rows = [
-        ("server", address_text(uri)),
-        ("user", role),
+        ("server", facts.address),
+        ("user", facts.role.name),
         ("database", database.name),
         ("size", size_text(database.size)),
         ("sessions", str(sessions)),

@@ -90,7 +90,7 @@ class Report:
         status = self.status
         return {
             "reachable": status is not None,
-            "address": address_text(self.uri),
+            "address": status.facts.address if status else address_text(self.uri),
             "product": status.facts.can.product if status else None,
             "version": status.version if status else None,
             "driver": described(str(administrative(self.uri).uri.driver)),
@@ -132,7 +132,7 @@ class Report:
         assert status is not None, "a server that cannot be asked is an error, not a table"
         product = f"{status.facts.can.product} {status.version}"
         standby = ", a standby" if status.facts.standby else ""
-        yield "server", f"{address_text(self.uri)}, {product}{standby}"
+        yield "server", f"{status.facts.address}, {product}{standby}"
         if self.embedded is not None:
             yield "embedded", f"pid {self.embedded.pid}, data in {self.embedded.data_dir}"
         yield "driver", described(str(administrative(self.uri).uri.driver))

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import typing as t
 
+from .. import libpq
 from ..errors import EmbeddedServerError
 from ..hosts import default_port
 
@@ -57,7 +58,7 @@ def read(uri: PostgresUri) -> Target:
     :raises SeveralHosts: if there is more than one host.
     :raises OfService: if a service of libpq says where the server is.
     """
-    if uri.query.get("service") or os.environ.get("PGSERVICE"):
+    if libpq.service(uri.query):
         raise OfService(
             "The URI leaves the address to a libpq service, which the embedded server cannot read.",
             remedy='Name localhost, or set server = "external".',

@@ -20,7 +20,8 @@ def as_text(planned: Planned, *, render: t.Callable[[Remedy], str] = for_shell) 
 
 def _lines(planned: Planned, render: t.Callable[[Remedy], str]) -> t.Iterator[str]:
     plan, facts, uri = planned
-    yield f'{plan.request.command} of database "{plan.request.dbname}" on {address_text(uri)}'
+    where = facts.address or address_text(uri)
+    yield f'{plan.request.command} of database "{plan.request.dbname}" on {where}'
     if facts.assumed:
         yield f"Assumed, because {facts.assumed}: the database does not exist."
     if plan.outcome:

@@ -156,7 +156,8 @@ class Connector:
             raise errors.CannotConnect(message) from error
         pooled = announced is not None and announced != pid
         ignored = emptied and bool(search_path)  # as a pooler's ignore_startup_parameters has it
-        session = Session(connection, dbname, pooled=pooled, guarded=guarded or ignored)
+        address = probe.address_of(connection.connection.driver_connection) or probe.address_text(wanted)
+        session = Session(connection, dbname, address=address, pooled=pooled, guarded=guarded or ignored)
         if reached != dbname:
             session.close()
             raise _alias(dbname, reached)

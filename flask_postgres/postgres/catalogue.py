@@ -57,6 +57,7 @@ def read(
         can=from_answers(raw["version"], int(raw["version_num"])),
         version_text=raw["version"],
         admin_dbname=session.dbname,
+        address=session.address,
         standby=raw["standby"],
         citus=raw["citus"],
         embedded=bool(raw["embedded"]),

@@ -159,6 +159,7 @@ class Role:
 class Facts:
     """Everything a plan is built from.
 
+    :param address: of the server, as the connection that was asked has it; empty when none was.
     :param target: the target; None when it does not exist.
     :param server: the system identifier of the cluster; None where the server does not tell.
     :param relatives: databases of ours that were made for the target or out of it.
@@ -180,6 +181,7 @@ class Facts:
     can: Capabilities = dataclasses.field(default_factory=Capabilities)
     version_text: str = ""
     admin_dbname: str = "postgres"
+    address: str = ""
     standby: bool = False
     citus: bool = False
     embedded: bool = False

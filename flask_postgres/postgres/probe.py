@@ -14,13 +14,15 @@ import re
 import socket
 import struct
 import time
+import typing as t
 
+from .. import libpq
 from ..errors import (
     AuthenticationFailed,
     CannotConnect,
     ServerUnreachable,
 )
-from ..hosts import LOOPBACK, default_port
+from ..hosts import LOOPBACK, default_port, several
 from ..remedies import Command, Sql
 from ..uri import PostgresUri
 
@@ -48,18 +50,17 @@ def explain(uri: PostgresUri, said: str, *, timeout: float = 5.0) -> CannotConne
     :param said: the driver's own line, shown when nothing better is found.
     :param timeout: seconds for the probe of each host.
     """
-    service = uri.query.get("service") or os.environ.get("PGSERVICE")
+    service = libpq.service(uri.query)
     if service and f'"{service}"' in said:  # libpq has not found it, or not got that far
         hint = "Look at PGSERVICE, at the URI's service, and at the file ~/.pg_service.conf."
         return CannotConnect(f'cannot connect by the service "{service}": {said}', remedy=hint)
     where = address_text(uri)
-    hosts = uri.hosts or ((_default_host(), uri.port),)
     problems = []
-    for host, port in hosts:
+    for host, address, port in _places(uri):
         try:
-            answer = start_up(host, port or default_port(), uri, timeout=timeout)
+            answer = start_up(address, port, uri, timeout=timeout)
         except OSError as error:
-            problems.append(_unreachable(host, port or default_port(), error))
+            problems.append(_unreachable(host, address, port, error))
             continue
         return _from_answer(answer, uri, where, said)
     return problems[0] if len(problems) == 1 else _all_unreachable(problems, where)
@@ -72,7 +73,7 @@ def start_up(host: str, port: int, uri: PostgresUri, *, timeout: float) -> Answe
     """
     deadline = time.monotonic() + timeout
     with _connect(host, port, timeout) as connection:
-        user = uri.user or os.environ.get("PGUSER") or _account()
+        user = uri.user or libpq.default("user", uri.query) or _account()
         body = struct.pack("!i", _PROTOCOL_3)
         for text in ("user", user, "database", uri.dbname, "application_name", "flask-postgres probe"):
             body += text.encode() + b"\0"
@@ -85,24 +86,50 @@ def start_up(host: str, port: int, uri: PostgresUri, *, timeout: float) -> Answe
 
 
 def address_text(uri: PostgresUri) -> str:
-    """Return the server's address as a person writes it."""
-    if not uri.hosts:
-        host, port = _default_host(), uri.port or default_port()
-        return f"the socket in {host}, port {port}" if host.startswith("/") else f"{host}:{port}"
-    return ", ".join(_host_text(host, port or default_port()) for host, port in uri.hosts)
+    """Return the server's address as a person writes it, as far as it is known without connecting."""
+    return ", ".join(_place_text(*place) for place in _places(uri))
 
 
-def _host_text(host: str, port: int) -> str:
-    if host.startswith("/"):
-        return f"the socket in {host}, port {port}"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def address_of(connection: t.Any) -> str | None:
+    """Return the address that a driver's connection leads to, from the connection itself.
+
+    A name that another machine stands for is followed by its address. None where nothing can be asked.
+    """
+    info = connection.info
+    try:
+        with socket.socket(fileno=os.dup(connection.fileno())) as copy:
+            peer = copy.getpeername()
+    except OSError:
+        return None
+    address = peer[0] if isinstance(peer, tuple) else info.host
+    known = info.host in LOOPBACK and address in LOOPBACK
+    return _place_text(info.host, info.host if known else address, int(info.port))
 
 
-def _default_host() -> str:
-    """Return where libpq looks when a URI names no host."""
-    named = os.environ.get("PGHOST")
-    if named:
-        return named.split(",")[0]
+def _places(uri: PostgresUri) -> list[tuple[str, str, int]]:
+    """Return each host, the address that libpq takes for it, and the port."""
+    addresses = several(uri.query.get("hostaddr") or libpq.default("hostaddr", uri.query) or ())
+    addresses = tuple(part for text in addresses for part in text.split(",") if part)
+    hosts = uri.hosts
+    if not hosts:
+        named = libpq.default("host", uri.query)
+        names = named.split(",") if named else addresses or [_compiled_host()]
+        hosts = tuple((name, uri.port) for name in names)
+    if len(addresses) != len(hosts):
+        addresses = tuple(host for host, _ in hosts)
+    default = default_port(uri.query)
+    return [(host, address, port or default) for (host, port), address in zip(hosts, addresses, strict=True)]
+
+
+def _place_text(host: str, address: str, port: int) -> str:
+    if address.startswith("/"):
+        return f"the socket in {address}, port {port}"
+    text = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return text if host == address else f"{text} ({address})"
+
+
+def _compiled_host() -> str:
+    """Return where libpq looks when nothing names a host."""
     if not hasattr(socket, "AF_UNIX"):
         return "localhost"
     # Debian builds libpq with its own folder; the default of the sources is /tmp.
@@ -157,8 +184,8 @@ def _exactly(connection: socket.socket, size: int, deadline: float) -> bytes | N
     return received
 
 
-def _unreachable(host: str, port: int, error: OSError) -> ServerUnreachable:
-    where = _host_text(host, port)
+def _unreachable(host: str, address: str, port: int, error: OSError) -> ServerUnreachable:
+    where = _place_text(host, address, port)
     if isinstance(error, socket.gaierror):
         message = f'the host "{host}" cannot be resolved: {error.strerror}.'
         return ServerUnreachable(message, remedy="Check the host of the URI, and the network.")
@@ -170,7 +197,7 @@ def _unreachable(host: str, port: int, error: OSError) -> ServerUnreachable:
         message = f"no reply from {where}: timed out."
     else:
         message = f"cannot connect to {where}: {error.strerror or error}."
-    local = host.startswith("/") or host in LOOPBACK
+    local = address.startswith("/") or address in LOOPBACK
     return ServerUnreachable(message, remedy=_START_HERE if local else _START_HINT)
 
 
@@ -240,11 +267,11 @@ _TROUBLE_OF_ITS_OWN = ("53", "58", "F0", "XX")
 
 
 def _who(uri: PostgresUri) -> str:
-    return f'the user "{uri.user or os.environ.get("PGUSER") or _account()}"'
+    return f'the user "{uri.user or libpq.default("user", uri.query) or _account()}"'
 
 
 def _mentions_ssl(said: str) -> bool:
     return "SSL" in said or "certificate" in said
 
 
-__all__ = ["Answer", "address_text", "explain", "start_up"]
+__all__ = ["Answer", "address_of", "address_text", "explain", "start_up"]

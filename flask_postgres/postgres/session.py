@@ -36,14 +36,22 @@ class Session:
     """One connection to one database, in autocommit mode.
 
     :param pooled: whether a pooler stands in between: it announces other process ids than the server's.
+    :param address: of the server, as the connection itself has it.
     :param guarded: whether the search path has to be emptied for each query, because a pooler has refused to
         do so from the start, and a setting of the session would be left to other clients.
     """
 
     def __init__(
-        self, connection: Connection, dbname: str, *, pooled: bool = False, guarded: bool = False
+        self,
+        connection: Connection,
+        dbname: str,
+        *,
+        address: str,
+        pooled: bool = False,
+        guarded: bool = False,
     ) -> None:
         self.dbname = dbname
+        self.address = address
         self.pooled = pooled
         self._connection = connection
         self._guarded = guarded

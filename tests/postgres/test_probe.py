@@ -11,8 +11,14 @@ import typing as t
 
 import pytest
 
-from flask_postgres import AuthenticationFailed, CannotConnect, PostgresUri, ServerUnreachable
-from flask_postgres.postgres import probe
+from flask_postgres import (
+    AuthenticationFailed,
+    CannotConnect,
+    PostgresUri,
+    ServerUnreachable,
+    UriValidationError,
+)
+from flask_postgres.postgres import catalogue, probe
 from flask_postgres.postgres.admin import Connector
 
 from ..servers import Server, free_port
@@ -230,3 +236,48 @@ def test_a_server_that_sends_a_byte_at_a_time() -> None:
         assert probe.start_up("127.0.0.1", port, uri, timeout=0.5) is None
         with pytest.raises(CannotConnect):
             Connector(uri=uri, connect_timeout=1).admin()
+
+
+def test_a_service_names_the_server(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """What is shown is what libpq connects to: a service comes before the environment."""
+    file = tmp_path / "services"
+    file.write_text("# ours\n[shop]\nhost=db.example\nport=7\ndbname=live\n[other]\nhost=no\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    monkeypatch.setenv("PGHOST", "elsewhere.example")
+    uri = PostgresUri("postgresql://?service=shop")
+    assert (uri.dbname, probe.address_text(uri)) == ("live", "db.example:7")
+    assert PostgresUri("postgresql:///mine?service=shop").dbname == "mine"
+
+
+def test_the_environment_names_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGDATABASE", "live")
+    assert PostgresUri("postgresql://localhost").dbname == "live"
+    assert PostgresUri("postgresql://localhost/mine").dbname == "mine"
+    with pytest.raises(UriValidationError, match="names no database"):
+        PostgresUri("postgresql+pg8000://localhost")  # it is not on libpq
+
+
+def test_an_address_beside_the_host(monkeypatch: pytest.MonkeyPatch, server: Server, driver: str) -> None:
+    """libpq connects to hostaddr; the host is for certificates alone."""
+    monkeypatch.delenv("PGHOSTADDR", raising=False)
+    uri = PostgresUri(f"{server.uri('postgres').with_driver(driver).render(hide_password=False)}")
+    uri = PostgresUri(uri.url.set(host="db.example").update_query_dict({"hostaddr": "127.0.0.1"}))
+    shown = f"db.example:{uri.port} (127.0.0.1)"
+    assert probe.address_text(uri) == shown
+    with Connector(uri=uri).admin() as session:
+        assert session.address == shown
+        assert catalogue.read(session, "x").address == shown
+
+
+def test_the_address_of_the_connection(
+    monkeypatch: pytest.MonkeyPatch, server: Server, driver: str, tmp_path: pathlib.Path
+) -> None:
+    """The URI of a service says nothing of the server; the connection does."""
+    there = server.uri("postgres")
+    file = tmp_path / "services"
+    file.write_text(f"[shop]\nhost={there.host}\nport={there.port}\nuser={there.user}\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    monkeypatch.setenv("PGPASSWORD", there.password or "")
+    uri = PostgresUri(f"postgresql+{driver}:///x?service=shop")
+    with Connector(uri=uri).admin() as session:
+        assert session.address == probe.address_text(there)
