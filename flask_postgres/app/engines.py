@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import threading
 import typing as t
 import warnings
@@ -75,6 +76,10 @@ def release_all() -> None:
         return  # nothing was opened since all was closed
     _connected.clear()
     living = _living((Session, Connection, Engine))
+    for engine in living[Engine]:
+        with contextlib.suppress(Exception):
+            if _is_the_apps(engine):
+                engine.pool.logger = _silent  # a thread that uses a connection of it is about to lose that
     for session in living[Session]:
         with contextlib.suppress(Exception):
             session.close()
@@ -92,6 +97,9 @@ def release_all() -> None:
             if _is_the_apps(engine):
                 dispose(engine)
 
+
+_silent = logging.Logger(__name__, level=logging.CRITICAL + 1)
+"""For a pool that will be replaced: what it says of connections that we have ended is of no interest."""
 
 _connected = threading.Event()
 _connected.set()  # what was opened before the first call, nobody has noted
