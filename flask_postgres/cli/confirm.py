@@ -65,10 +65,16 @@ def size_text(size: int | None) -> str:
     return f"{value:.1f} TB"
 
 
+def embedded_text(facts: Facts) -> str:
+    """Return whose the embedded server is, where that is another account's."""
+    uid = facts.others_account
+    return "" if uid is None else f", embedded, of another account of this machine (uid {uid})"
+
+
 def _summary(database: Database, facts: Facts) -> t.Iterator[str]:
     sessions = len([session for session in database.sessions if not session.citus])
     rows = [
-        ("server", facts.address),
+        ("server", facts.address + embedded_text(facts)),
         ("user", facts.role.name),
         ("database", database.name),
         ("size", size_text(database.size)),

@@ -18,7 +18,7 @@ from ..postgres.drivers import administrative, libpq_arguments
 from . import scaffold, targets
 from .confirm import confirmation
 from .context import Invocation
-from .embedding import ensure_server, make_extensions
+from .embedding import ensure_server, make_extensions, own_data_dir
 from .foreign import redacted
 from .targets import Target
 
@@ -64,6 +64,7 @@ def connector(invocation: Invocation, uri: PostgresUri, *, bind_key: BindKey = N
         admin_dbname=settings.admin_dbname if chosen else None,
         connect_timeout=settings.connect_timeout,
         connect_args=connect_args,
+        data_dir=own_data_dir(settings, uri),
         token=marks.new_token(),
         reporter=invocation.reporter,
     )
@@ -106,6 +107,7 @@ def _request(
         among_others=among_others,
         how=how,
         init_chosen=options.get("init_with") is not None,
+        uri_typed=options.get("target_database_uri") is not None,
     )
 
 

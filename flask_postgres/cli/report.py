@@ -16,7 +16,7 @@ from ..postgres.status import Leftover, Status, describe
 from ..remedies import Remedy, for_shell
 from ..uri import PostgresUri
 from .boundary import printable
-from .confirm import size_text
+from .confirm import embedded_text, size_text
 
 if t.TYPE_CHECKING:
     from ..app.migrations import MigrationState
@@ -132,7 +132,7 @@ class Report:
         assert status is not None, "a server that cannot be asked is an error, not a table"
         product = f"{status.facts.can.product} {status.version}"
         standby = ", a standby" if status.facts.standby else ""
-        yield "server", f"{status.facts.address}, {product}{standby}"
+        yield "server", f"{status.facts.address}, {product}{standby}{embedded_text(status.facts)}"
         if self.embedded is not None:
             yield "embedded", f"pid {self.embedded.pid}, data in {self.embedded.data_dir}"
         yield "driver", described(str(administrative(self.uri).uri.driver))

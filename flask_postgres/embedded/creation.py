@@ -53,7 +53,8 @@ def _make_ours(fresh: Path, password: str) -> None:
     files.write(fresh / "pg_hba.conf", rules, owner=owner)
     settings = fresh / "postgresql.conf"
     files.write(settings, files.read_own(settings) + config.INCLUDE, owner=owner)
-    mark = {"made_by": "flask-postgres", "cluster_name": f"flask-postgres-{secrets.token_hex(8)}"}
+    account = 0 if IS_WINDOWS else os.geteuid()
+    mark = {"made_by": "flask-postgres", "cluster_name": f"flask-postgres-{account}-{secrets.token_hex(8)}"}
     files.write_json(fresh / location.MARK, mark, owner=owner)
 
 

@@ -33,30 +33,32 @@ def launch(where: Place, *, bin_dir: Path | None, reporter: Reporter, follow: bo
         if running is None:
             running = _start(where, bin_dir=bin_dir, reporter=reporter)
             try:
-                _prepare(where, running, follow=follow)
+                _prepare(where, running, reporter=reporter, follow=follow)
             except BaseException:
                 cluster.stop(where.folder, running)
                 raise
             info = serving(where, running)
             reporter.note(
                 f"Started PostgreSQL {info.version} on {where.target} (data in {where.folder}); "
-                "stop it with: flask psql server stop"
+                f"access: {info.access}; stop it with: flask psql server stop"
             )
             return info
         running = _until_ready(where, running)
         if follow or not roles.is_prepared(where.folder, where.target):
-            _prepare(where, running, follow=follow)
+            _prepare(where, running, reporter=reporter, follow=follow)
     return serving(where, running)
 
 
-def with_role(where: Place, running: Postmaster, *, always: bool = False, follow: bool = False) -> ServerInfo:
+def with_role(
+    where: Place, running: Postmaster, *, reporter: Reporter, always: bool = False, follow: bool = False
+) -> ServerInfo:
     """Make sure that a running server knows the URI's role.
 
     :param always: ask the server, even if this role and password were prepared before.
     """
     if always or not roles.is_prepared(where.folder, where.target):
         with _locked(where.folder):
-            _prepare(where, running, follow=follow)
+            _prepare(where, running, reporter=reporter, follow=follow)
     return serving(where, running)
 
 
@@ -70,6 +72,7 @@ def serving(where: Place, running: Postmaster) -> ServerInfo:
         port=running.port,
         version=str(known.get("version") or location.major_version(where.folder)),
         data_dir=where.folder,
+        trusts=where.target.password is None,
         pid=running.pid,
         uptime_s=running.uptime,
         addresses=place.served_at(where.folder),
@@ -136,8 +139,11 @@ def _listen(where: Place) -> Listen:
     return Listen(where.addresses + addresses.free(others, port), port)
 
 
-def _prepare(where: Place, running: Postmaster, *, follow: bool) -> None:
-    roles.prepare(where.folder, running, where.target, follow=follow)
+def _prepare(where: Place, running: Postmaster, *, reporter: Reporter, follow: bool) -> None:
+    changed = roles.prepare(where.folder, running, where.target, follow=follow)
+    if changed:
+        what = "no password" if where.target.password is None else "the URI's password"
+        reporter.note(f'The role "{where.target.user}" has {what} now; it had another.')
     hosts = (where.target.host,) if where.target.is_socket else where.addresses
     served = place.served_at(where.folder)
     name = location.cluster_name(where.folder)

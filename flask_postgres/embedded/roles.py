@@ -31,16 +31,17 @@ def is_prepared(folder: Path, target: Target) -> bool:
     return digest == (None if target.password is None else _digest(target.password, str(salt)))
 
 
-def prepare(folder: Path, running: Postmaster, target: Target, *, follow: bool = False) -> None:
+def prepare(folder: Path, running: Postmaster, target: Target, *, follow: bool = False) -> bool:
     """Make sure that the URI's role exists, may create databases, and comes in with the URI's password.
 
-    :param follow: change the role's password even if other databases than the URI's belong to it.
-    :raises EmbeddedServerError: if the role cannot be had, or other projects use it with another password.
+    :param follow: change the role's password even if somebody uses it with another.
+    :returns: whether a password that the role had was changed.
+    :raises EmbeddedServerError: if the role cannot be had, or others use it with another password.
     """
     _check_name(target)
     with connection.as_superuser(folder, running) as session:
         try:
-            _make_or_follow(session, target, follow=follow)
+            changed = _make_or_follow(session, target, follow=follow)
             _trust_those_without_password(session, folder)
         except session.error as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")  # what follows may quote the statement
@@ -49,6 +50,7 @@ def prepare(folder: Path, running: Postmaster, target: Target, *, follow: bool =
                 remedy="Name another user in the URI.",
             ) from None
     _remember(folder, target)
+    return changed
 
 
 def check_answers(target: Target, addresses: tuple[str, ...], cluster_name: str) -> None:
@@ -78,21 +80,22 @@ def _check_name(target: Target) -> None:
         )
 
 
-def _make_or_follow(session: Session, target: Target, *, follow: bool) -> None:
+def _make_or_follow(session: Session, target: Target, *, follow: bool) -> bool:
     found = session.rows("SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = %s", target.user)
     verifier = None if target.password is None else session.verifier(target.user, target.password)
     if not found:
         session.run("CREATE ROLE {} LOGIN CREATEDB PASSWORD {password}", target.user, password=verifier)
-        return
+        return False
     session.run("ALTER ROLE {} LOGIN CREATEDB", target.user)
     if found[0][0] and target.password is None:
-        return
+        return False
     if not found[0][0] and _gets_in(target):
-        return
-    others = _other_databases(session, target)
-    if others and not follow:
-        raise _conflict(target, others)
+        return False
+    uses = _uses(session, target)
+    if uses and not follow:
+        raise _conflict(target, uses)
     session.run("ALTER ROLE {} PASSWORD {password}", target.user, password=verifier)
+    return True
 
 
 def _gets_in(target: Target) -> bool:
@@ -104,20 +107,22 @@ def _gets_in(target: Target) -> bool:
         return False
 
 
-def _other_databases(session: Session, target: Target) -> list[str]:
+def _uses(session: Session, target: Target) -> list[str]:
+    """Return the databases that somebody uses the role for: its others, and those that it is connected to."""
     query = (
-        "SELECT d.datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba "
-        "WHERE r.rolname = %s AND d.datname <> %s ORDER BY d.datname"
+        "SELECT d.datname FROM pg_database d JOIN pg_roles r ON r.rolname = %s "
+        "WHERE (r.oid = d.datdba AND d.datname <> %s) "
+        "OR EXISTS (SELECT FROM pg_stat_activity a WHERE a.usesysid = r.oid AND a.datid = d.oid) ORDER BY 1"
     )
     return [str(row[0]) for row in session.rows(query, target.user, target.dbname)]
 
 
-def _conflict(target: Target, others: list[str]) -> EmbeddedServerError:
-    shown = ", ".join(f'"{name}"' for name in others[:3]) + (", …" if len(others) > 3 else "")
+def _conflict(target: Target, uses: list[str]) -> EmbeddedServerError:
+    shown = ", ".join(f'"{name}"' for name in uses[:3]) + (", …" if len(uses) > 3 else "")
     wanted = "has no password in this URI" if target.password is None else "has another one in this URI"
     return EmbeddedServerError(
-        f'The role "{target.user}" of the embedded server at {target} owns {shown} there, with a password of '
-        f"its own (or none), and {wanted}.",
+        f'The role "{target.user}" of the embedded server at {target} is used for {shown} there, with a '
+        f"password of its own (or none), and {wanted}.",
         remedy="Use that password or another user in this URI, "
         "or run flask psql server start --set-password to change it for all of them.",
     )

@@ -25,6 +25,7 @@ __all__ = [
     "create_extension",
     "ensure",
     "log_path",
+    "own_data_dir",
     "psql_path",
     "start",
     "status",
@@ -67,7 +68,7 @@ def ensure(
     if not start:
         return launch.serving(where, running) if running is not None else None
     if running is not None and running.ready:
-        return launch.with_role(where, running)
+        return launch.with_role(where, running, reporter=reporter)
     if running is None:
         if mode == "auto" and place.listening(where):
             return None
@@ -104,14 +105,11 @@ def start(
             _check_may_start(where, mode=mode, reporter=reporter)
         info = launch.launch(where, bin_dir=bin_dir, reporter=reporter, follow=set_password)
     else:
-        info = launch.with_role(where, running, always=True, follow=set_password)
+        info = launch.with_role(where, running, reporter=reporter, always=True, follow=set_password)
         reporter.note(
             f"PostgreSQL {info.version} is already running on {where.target} "
             f"(pid {info.pid}, data in {info.data_dir})."
         )
-    if set_password:
-        what = "no password" if where.target.password is None else "the URI's password"
-        reporter.note(f'The role "{where.target.user}" has {what} now.')
     return info
 
 
@@ -152,7 +150,17 @@ def status(uri: PostgresUri, *, data_dir: Path | None) -> ServerInfo:
         port=where.target.port,
         version=None if major is None else str(major),
         data_dir=where.folder,
+        trusts=where.target.password is None,
     )
+
+
+def own_data_dir(uri: PostgresUri, *, data_dir: Path | None) -> Path | None:
+    """Return the data folder that belongs to a URI's address, if there is one of ours."""
+    try:
+        folder = place.find(uri, data_dir=data_dir).folder
+    except EmbeddedServerError:
+        return None
+    return folder if location.is_ours(folder) else None
 
 
 def log_path(uri: PostgresUri, *, data_dir: Path | None) -> Path:

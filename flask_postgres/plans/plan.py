@@ -31,6 +31,7 @@ class Request:
     :param clauses: the clauses of CREATE DATABASE, by their settings' names.
     :param among_others: whether the command is about other databases as well: all of them or none.
     :param how: what initializing will run, in words.
+    :param uri_typed: whether the user has typed the target's URI, and not left it to a configuration.
     :param init_chosen: whether the user has typed what initializes.
     """
 
@@ -45,6 +46,7 @@ class Request:
     among_others: bool = False
     how: str = "the app's own means"
     init_chosen: bool = False
+    uri_typed: bool = True
 
     @property
     def may_destroy(self) -> bool:
@@ -106,6 +108,8 @@ class Plan:
         """Yield every reason why the plan must not begin."""
         if self.steps:
             yield from preflight.server(facts)
+        if self.at_stake is not None and not self.request.uri_typed:
+            yield from preflight.anothers_server(facts)
         for step in self.steps:
             yield from step.faults(facts)
         if self.destroys is not None and self.ends_no_sessions:

@@ -22,7 +22,7 @@ from ..postgres import ddl
 from ..postgres.admin import APP_APPLICATION
 from ..postgres.facts import Database, Facts
 from ..postgres.marks import State
-from ..remedies import Command, Sql
+from ..remedies import Command, Option, Sql
 
 Faults = t.Iterator[FlaskPostgresError]
 
@@ -48,6 +48,16 @@ def server(facts: Facts) -> Faults:
         yield Unsupported(
             "the server is a standby: it can only be read.",
             remedy="Connect to the primary, for example with ?target_session_attrs=read-write",
+        )
+
+
+def anothers_server(facts: Facts) -> Faults:
+    """Yield a refusal where another account of this machine has the embedded server that answers."""
+    if facts.others_account is not None:
+        yield Refused(
+            f"the embedded server on {facts.address} was started by another account "
+            f"(uid {facts.others_account}).",
+            remedy=Option("If that is meant, name its database with {}", "uri"),
         )
 
 

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import math
 import os
+import pathlib
 import socket
 import threading
 import typing as t
@@ -21,7 +22,7 @@ from ..remedies import Option
 from ..reporting import Reporter, Silence
 from ..uri import PostgresUri
 from . import failures, probe
-from .drivers import administrative
+from .drivers import administrative, knows_require_auth
 from .session import Session, greet
 
 APPLICATION = "flask-postgres"
@@ -38,6 +39,10 @@ The last is in milliseconds. Without it a network that drops packets holds a com
 """
 
 
+REQUIRE_AUTH = "!password,!md5"
+"""No way to log in that gives the password away, or a hash that is as good (libpq 16 and later)."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Connector:
     """How to reach one server.
@@ -46,6 +51,8 @@ class Connector:
     :param admin_dbname: the database to administer from; None when the user has not chosen one.
     :param connect_timeout: seconds, for each connection.
     :param connect_args: the app's own arguments for its driver.
+    :param data_dir: of the embedded server that belongs to the address, if there is one. Whatever else
+        listens there is not sent a password that it could read.
     :param token: names the command in ``pg_stat_activity``.
     """
 
@@ -53,6 +60,7 @@ class Connector:
     admin_dbname: str | None = None
     connect_timeout: float = 10
     connect_args: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    data_dir: pathlib.Path | None = None
     token: str = ""
     reporter: Reporter = dataclasses.field(default_factory=Silence)
 
@@ -135,6 +143,8 @@ class Connector:
             use_native_hstore=False,
         )
         vars(engine.dialect).update(initialize=_initialize)
+        if self.data_dir is not None and not knows_require_auth(str(uri.driver)):
+            probe.check_asks(wanted, timeout=self.connect_timeout, data_dir=self.data_dir)
         try:
             connection = engine.connect()
             announced = _announced_pid(connection)
@@ -209,7 +219,10 @@ class Connector:
 
     def _connect_args(self, uri: PostgresUri, *, emptied: bool) -> dict[str, t.Any]:
         # A gateway forgets a connection that is silent, as ours is while the app fills the database.
-        alive = {key: value for key, value in KEEP_ALIVE.items() if key not in uri.query}
+        defaults: dict[str, t.Any] = dict(KEEP_ALIVE)
+        if self.data_dir is not None and knows_require_auth(str(uri.driver)):
+            defaults["require_auth"] = os.environ.get("PGREQUIREAUTH") or REQUIRE_AUTH
+        defaults = {key: value for key, value in defaults.items() if key not in uri.query}
         ours = {
             "connect_timeout": max(1, math.ceil(self.connect_timeout)),
             "application_name": self.application_name,
@@ -223,12 +236,14 @@ class Connector:
             options = self.connect_args.get("options") or uri.query.get("options")
             options = options or os.environ.get("PGOPTIONS") or ""
             ours["options"] = f"{options if isinstance(options, str) else ' '.join(options)} -csearch_path="
-        return {**alive, **self.connect_args, **ours}
+        return {**defaults, **self.connect_args, **ours}
 
     def _explained(self, uri: PostgresUri, error: DBAPIError) -> errors.FlaskPostgresError:
         if failures.sqlstate(error) is not None:
             return failures.translate(error, doing=f'connect to database "{uri.dbname}"')
         said = failures.server_line(error)
+        if self.data_dir is not None and REQUIRE_AUTH in said:
+            return probe.stranger(uri, self.data_dir)
         return probe.explain(uri, said, timeout=min(5.0, self.connect_timeout))
 
 

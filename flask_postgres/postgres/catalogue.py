@@ -60,7 +60,7 @@ def read(
         address=session.address,
         standby=raw["standby"],
         citus=raw["citus"],
-        embedded=bool(raw["embedded"]),
+        cluster_name=raw["cluster_name"],
         target=by_name.get(dbname),
         relatives=tuple(item for item in databases if item.mark and _relative(item, dbname)),
         foreign=tuple(item for item in databases if item.mark is None and _relative(item, dbname)),
@@ -165,7 +165,7 @@ SELECT json_build_object(
   'version_num', current_setting('server_version_num'),
   'standby', pg_catalog.pg_is_in_recovery(),
   'citus', current_setting('citus.shard_count', true) IS NOT NULL,
-  'embedded', current_setting('cluster_name', true) LIKE 'flask-postgres-%',
+  'cluster_name', current_setting('cluster_name', true),
   'role', me.rolname, 'superuser', me.rolsuper, 'createdb', me.rolsuper OR me.rolcreatedb,
   'server', (SELECT CAST(c.system_identifier AS text) FROM pg_catalog.pg_control_system() c),
   'ours', (SELECT json_agg(json_build_object(

@@ -110,6 +110,17 @@ def installed(driver: str) -> bool:
     return importlib.util.find_spec(driver) is not None
 
 
+def knows_require_auth(driver: str) -> bool:
+    """Tell whether a driver's libpq can be told which ways to log in it must refuse."""
+    if driver == "psycopg2":
+        from psycopg2.extensions import libpq_version
+
+        return bool(libpq_version() >= 160000)
+    from psycopg import pq
+
+    return pq.version() >= 160000
+
+
 def described(driver: str) -> str:
     """Return a driver and the distributions that it is from: ``psycopg2 (psycopg2-binary 2.9.13)``.
 

@@ -6,6 +6,7 @@ Plans and checks are made from these values alone, so a test can supply them wit
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from .capabilities import Capabilities
 from .marks import Mark, State
@@ -165,7 +166,7 @@ class Facts:
     :param relatives: databases of ours that were made for the target or out of it.
     :param foreign: databases whose names look like it, and that bear no mark that counts.
     :param citus: whether the server has Citus, which each database may use or not.
-    :param embedded: whether the server is one of ours.
+    :param cluster_name: what the server calls itself, which tells the embedded one.
     :param template: the template to copy; None when it does not exist.
     :param superuser_only: of the parameters that databases have, those that only a superuser may set.
     :param missing_roles: of the roles that settings name, those that the server does not know.
@@ -184,7 +185,7 @@ class Facts:
     address: str = ""
     standby: bool = False
     citus: bool = False
-    embedded: bool = False
+    cluster_name: str | None = None
     target: Database | None = None
     server: str | None = None
     relatives: tuple[Database, ...] = ()
@@ -198,6 +199,18 @@ class Facts:
     missing_extensions: tuple[str, ...] = ()
     available_extensions: tuple[str, ...] = ()
     assumed: str | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the server is an embedded one."""
+        return (self.cluster_name or "").startswith("flask-postgres-")
+
+    @property
+    def others_account(self) -> int | None:
+        """The uid of the account that has started the embedded server, if that is not the one we run as."""
+        _, _, uid = (self.cluster_name or "").rpartition("-")[0].rpartition("-")
+        known = self.embedded and uid.isdecimal() and os.name != "nt"
+        return int(uid) if known and int(uid) != os.geteuid() else None
 
     @property
     def asides(self) -> tuple[Database, ...]:

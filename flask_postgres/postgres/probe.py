@@ -7,9 +7,11 @@ The protocol: https://www.postgresql.org/docs/current/protocol-flow.html
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import getpass
 import os
+import pathlib
 import re
 import socket
 import struct
@@ -27,7 +29,8 @@ from ..remedies import Command, Sql
 from ..uri import PostgresUri
 
 _PROTOCOL_3 = 196608
-_AUTHENTICATION_OK = 0
+_READABLE = (3, 5)
+"""Kinds of authentication that give a password away: in clear, and as an MD5 hash."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,6 +67,28 @@ def explain(uri: PostgresUri, said: str, *, timeout: float = 5.0) -> CannotConne
             continue
         return _from_answer(answer, uri, where, said)
     return problems[0] if len(problems) == 1 else _all_unreachable(problems, where)
+
+
+def check_asks(uri: PostgresUri, *, timeout: float, data_dir: pathlib.Path) -> None:
+    """Make sure that nothing at the address asks for the password in a way that gives it away.
+
+    :param data_dir: of the embedded server that should be there.
+    :raises CannotConnect: if something does.
+    """
+    for _, address, port in _places(uri):
+        with contextlib.suppress(OSError):
+            answer = start_up(address, port, uri, timeout=timeout)
+            if answer is not None and answer.authentication in _READABLE:
+                raise stranger(uri, data_dir)
+
+
+def stranger(uri: PostgresUri, data_dir: pathlib.Path) -> CannotConnect:
+    """Return the error for what asks for the password, and is not the embedded server of the address."""
+    return CannotConnect(
+        f"what listens at {address_text(uri)} is not the embedded server that belongs there (its data are in "
+        f"{data_dir}), and asks for the password in a way that gives it away; it was not sent.",
+        remedy='Find out who listens there, or set server = "external" if that server is meant.',
+    )
 
 
 def start_up(host: str, port: int, uri: PostgresUri, *, timeout: float) -> Answer | None:

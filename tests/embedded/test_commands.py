@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import socket
+import struct
 import subprocess
 import sys
+import threading
+import typing as t
 
 import pytest
 
-from flask_postgres.embedded import process
+from flask_postgres import CannotConnect
+from flask_postgres.embedded import location, process
+from flask_postgres.postgres import admin
 
 from .conftest import Site
 
@@ -46,7 +53,7 @@ def test_start_status_log_stop(site: Site) -> None:
     assert len(started.stderr.splitlines()) == 1
     assert "Started PostgreSQL" in started.stderr
     status = json.loads(flask(site, "status", "--json").stdout)
-    assert list(status) == ["running", "host", "port", "version", "data_dir", "pid", "uptime_s"]
+    assert list(status) == ["running", "host", "port", "version", "data_dir", "access", "pid", "uptime_s"]
     assert status["running"] is True
     assert status["data_dir"] == str(site.data_dir)
     log = flask(site, "log", "-n", "1")
@@ -56,6 +63,89 @@ def test_start_status_log_stop(site: Site) -> None:
     assert stopped.returncode == 0
     assert "was stopped" in stopped.stderr
     assert process.find(site.data_dir) is None
+
+
+def test_who_gets_in_is_said(empty: Site) -> None:
+    uri = empty.uri(password=None).render()
+    started = flask(empty, "start", uri=uri)
+    try:
+        trusts = "every account of this machine (the URI has no password)"
+        assert f"; access: {trusts}; stop it with" in started.stderr
+        assert f"access:      {trusts}" in flask(empty, "status", uri=uri).stdout
+    finally:
+        empty.clean()
+
+
+def test_a_server_of_another_account(served: Site) -> None:
+    """Its databases are not dropped because a repository's configuration names them."""
+    served.stop()
+    mark = served.data_dir / location.MARK
+    mark.write_text(json.dumps({**json.loads(mark.read_text()), "cluster_name": "flask-postgres-4711-ab"}))
+    run = functools.partial(flask, served, group=())
+    assert run("setup").returncode == 0
+    whose = "embedded, of another account of this machine (uid 4711)"
+    assert whose in run("status").stdout
+    uri = served.uri().render(hide_password=False)
+    for words in (["reset", "-f"], ["drop", "-f"], ["create", "--overwrite", "-f"]):
+        refused = run(*words)
+        assert refused.returncode == 1
+        assert "was started by another account (uid 4711). If that is meant" in refused.stderr
+        assert "--uri" in refused.stderr
+    assert run("drop", "-f", "--uri", uri).returncode == 0
+
+
+@contextlib.contextmanager
+def impostor(port: int, kind: int) -> t.Iterator[list[bytes]]:
+    """Listen on a port and ask for a password: 3 wants it in clear, 5 as an MD5 hash. Give what is heard."""
+    heard: list[bytes] = []
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection, contextlib.suppress(OSError):
+                    asks = struct.pack("!ii", 8 if kind == 3 else 12, kind) + (b"" if kind == 3 else b"salt")
+                    packet = connection.recv(4096)
+                    if packet[4:8] == struct.pack("!i", 80877103):  # whether it encrypts
+                        connection.sendall(b"N")
+                        connection.recv(4096)
+                    connection.sendall(b"R" + asks)
+                    heard.append(connection.recv(4096))
+
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield heard
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("kind", [3, 5])
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_stranger_at_the_address_is_not_sent_the_password(
+    served: Site, driver: str, monkeypatch: pytest.MonkeyPatch, *, kind: int, knows: bool
+) -> None:
+    """While the server is stopped, any account of the machine can listen there."""
+    served.stop()
+    if not knows:  # an older libpq
+        monkeypatch.setattr(admin, "knows_require_auth", lambda _: False)
+    connector = admin.Connector(uri=served.uri().with_driver(driver), data_dir=served.data_dir)
+    with impostor(served.port, kind) as heard:
+        with pytest.raises(CannotConnect, match=r"not the embedded server that belongs there.*was not sent"):
+            connector.admin()
+        assert not any(heard)
+
+
+def test_the_commands_know_whose_address_it_is(served: Site) -> None:
+    served.stop()
+    with impostor(served.port, 3) as heard:
+        for words in (["status"], ["create"], ["wait", "--timeout", "1"], ["drop", "-f"]):
+            done = flask(served, *words, group=())
+            assert done.returncode == 1
+            assert "not the embedded server that belongs there" in done.stderr, done.stderr
+    assert not any(heard)
+    served.ensure()
+    assert flask(served, "setup", group=()).returncode == 0
 
 
 def test_stop_and_log_where_there_is_nothing(empty: Site) -> None:

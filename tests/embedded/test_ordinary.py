@@ -127,6 +127,7 @@ def test_status(site: Site) -> None:
         "port": site.port,
         "version": str(location.major_version(site.data_dir)),
         "data_dir": str(site.data_dir),
+        "access": "password",
         "pid": None,
         "uptime_s": None,
     }

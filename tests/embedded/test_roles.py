@@ -117,6 +117,7 @@ def test_a_password_that_changes_is_followed(served: Site) -> None:
     own(served.uri(), "shop")
     changed = served.uri("shop", password="new")
     served.ensure(changed)
+    assert served.reporter.notes[-1] == 'The role "alice" has the URI\'s password now; it had another.'
     assert gets_in(changed)
     assert not gets_in(served.uri())
     without = served.uri("shop", password=None)
@@ -125,6 +126,14 @@ def test_a_password_that_changes_is_followed(served: Site) -> None:
     served.ensure(served.uri("shop"))
     assert gets_in(served.uri())
     assert not gets_in(without)
+
+
+def test_a_password_is_not_changed_under_a_session(served: Site) -> None:
+    """Whoever is connected comes in with the old one, and would not come in again."""
+    own(served.uri(), "shop")
+    with connect(served.uri("shop")), pytest.raises(EmbeddedServerError, match=r'"alice".* used for "postgres"'):
+        served.ensure(served.uri("shop", password="new"))
+    assert gets_in(served.uri())
 
 
 @pytest.mark.parametrize(("password", "now"), [("theirs", "the URI's password"), (None, "no password")])
@@ -141,7 +150,7 @@ def test_two_projects_that_want_different_passwords(served: Site, password: str 
     assert gets_in(served.uri())
     assert not gets_in(theirs)
     served.start(theirs, set_password=True)
-    assert served.reporter.notes[-1] == f'The role "alice" has {now} now.'
+    assert f'The role "alice" has {now} now; it had another.' in served.reporter.notes
     assert gets_in(theirs)
     with pytest.raises(EmbeddedServerError, match=r'"alice".*"shop"'):
         served.ensure(served.uri("other"))

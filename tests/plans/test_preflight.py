@@ -102,7 +102,9 @@ def test_extensions() -> None:
         'the extension "zzz" is not available on the server. Install its package on the server.',
     ]
     (text,) = texts(
-        preflight.extensions(dataclasses.replace(FACTS, missing_extensions=("pgcrypto",), embedded=True))
+        preflight.extensions(
+            dataclasses.replace(FACTS, missing_extensions=("pgcrypto",), cluster_name="flask-postgres-1-ab")
+        )
     )
     assert "without pgcrypto and uuid-ossp (gen_random_uuid() is built in)" in text
 

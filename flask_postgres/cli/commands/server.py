@@ -123,7 +123,7 @@ def _address(info: ServerInfo) -> str:
 
 def _as_text(info: ServerInfo) -> str:
     rows = [("server", "running" if info.running else "not running"), ("address", _address(info))]
-    rows += [("version", info.version or "-"), ("data folder", str(info.data_dir))]
+    rows += [("version", info.version or "-"), ("data folder", str(info.data_dir)), ("access", info.access)]
     if info.running:
         rows += [("pid", str(info.pid)), ("uptime", _duration(info.uptime_s or 0.0))]
     return "\n".join(f"{name + ':':<13}{value}" for name, value in rows)
