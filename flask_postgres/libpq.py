@@ -35,6 +35,23 @@ def default(keyword: str, query: t.Mapping[str, t.Any]) -> str | None:
     return (name and _of_service(name).get(keyword)) or os.environ.get(_VARIABLES[keyword]) or None
 
 
+def account() -> str | None:
+    """Return the name of the account, from the system's own records as libpq does, not from ``$USER``.
+
+    None for one without an entry in them, as it may be in a container.
+    """
+    try:
+        import pwd
+    except ImportError:  # Windows
+        import getpass
+
+        return getpass.getuser()
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return None
+
+
 def _of_service(name: str) -> t.Mapping[str, str]:
     """Return what the first file that has the service says of it; nothing when none has."""
     import configparser  # few need it, and every command would load it

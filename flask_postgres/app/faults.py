@@ -82,9 +82,14 @@ def _one_line(text: str) -> str:
         if line.startswith(("[SQL:", "[parameters:", "(Background on this error")):
             break
         lines.append(line.strip())
+    said, hint, advice = " ".join(lines).partition(" HINT: ")
+    return _shortened(said) + (hint + _shortened(advice) if hint else "")
+
+
+def _shortened(text: str) -> str:
     # It ends with a whole word: half of a password would not be known for one.
     return textwrap.shorten(
-        " ".join(lines), LONGEST_MESSAGE, placeholder="…", break_long_words=False, break_on_hyphens=False
+        text, LONGEST_MESSAGE, placeholder="…", break_long_words=False, break_on_hyphens=False
     )
 
 

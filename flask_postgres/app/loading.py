@@ -173,7 +173,7 @@ def _not_loaded(error: BaseException, *, root: str | None) -> AppNotLoaded:
         )
         return _chained(AppNotLoaded(f"{message} {faults.describe(error)}", remedy=hint), error)
     message = f"the app could not be loaded: {faults.describe(error)}{place}"
-    return _chained(AppNotLoaded(message, remedy=_driver_hint(error)), error)
+    return _chained(AppNotLoaded(message, remedy=_hint(error)), error)
 
 
 def _chained(error: AppNotLoaded, cause: BaseException) -> AppNotLoaded:
@@ -181,6 +181,8 @@ def _chained(error: AppNotLoaded, cause: BaseException) -> AppNotLoaded:
     return error
 
 
-def _driver_hint(error: BaseException) -> str | None:
+def _hint(error: BaseException) -> str | None:
+    if "sqlalchemy.dialects:postgres" in str(error):  # as hosts give it, and SQLAlchemy 1.3 took it
+        return 'In the app, write uri.replace("postgres://", "postgresql://", 1)'
     package = _DRIVERS.get(error.name or "") if isinstance(error, ModuleNotFoundError) else None
     return f"Run: pip install {package}" if package else None

@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 from ..errors import AppError, MigrationFailed
+from ..remedies import Command, Remedies
 from ..settings.tomlfile import SHARED_FILE, Unreadable, parsed
 from . import faults
 from .output import output_kept
@@ -294,10 +295,13 @@ def _candidates(app: Flask, extension: Extension) -> t.Iterator[Migrations]:
             yield PlainAlembic(app, extension, folder)
 
 
-def _hint(error: BaseException) -> str | None:
-    """Return the remedy for a mistake of many an env.py: a percent-encoded password breaks it."""
+def _hint(error: BaseException) -> Remedies:
+    """Return what to do about what goes wrong in many an app."""
     if isinstance(error, ValueError) and "invalid interpolation syntax" in str(error):
         return 'In env.py, write the URL with %% for each %: set_main_option(…, uri.replace("%", "%%"))'
+    if "Can't locate revision" in str(error):
+        found = "The database has it from other scripts, such as another branch's: go back to those"
+        return (found, Command("make the database anew", "reset"))
     return None
 
 

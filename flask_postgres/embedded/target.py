@@ -96,17 +96,10 @@ def _hosts_of_environment() -> tuple[tuple[str, int | None], ...]:
 
 
 def _account_name() -> str:
-    """Return the name of the account, from the system's own records as libpq does, not from $USER."""
-    try:
-        import pwd
-    except ImportError:
-        import getpass
-
-        return getpass.getuser()
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
+    name = libpq.account()
+    if name is None:
         raise EmbeddedServerError(
             f"The URI names no user, and the account with uid {os.geteuid()} has no name.",
             remedy="Write the user into the URI: postgresql://user@localhost/mydb.",
-        ) from None
+        )
+    return name

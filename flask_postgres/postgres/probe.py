@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import getpass
 import os
 import pathlib
 import re
@@ -57,6 +56,9 @@ def explain(uri: PostgresUri, said: str, *, timeout: float = 5.0) -> CannotConne
     if service and f'"{service}"' in said:  # libpq has not found it, or not got that far
         hint = "Look at PGSERVICE, at the URI's service, and at the file ~/.pg_service.conf."
         return CannotConnect(f'cannot connect by the service "{service}": {said}', remedy=hint)
+    if uri.user is None and libpq.default("user", uri.query) is None and libpq.account() is None:
+        message = f"the URI names no user, and the account with uid {os.geteuid()} has no name."
+        return CannotConnect(message, remedy="Write the user into the URI: postgresql://user@localhost/mydb")
     where = address_text(uri)
     problems = []
     for host, address, port in _places(uri):
@@ -98,7 +100,7 @@ def start_up(host: str, port: int, uri: PostgresUri, *, timeout: float) -> Answe
     """
     deadline = time.monotonic() + timeout
     with _connect(host, port, timeout) as connection:
-        user = uri.user or libpq.default("user", uri.query) or _account()
+        user = uri.user or libpq.default("user", uri.query) or libpq.account() or "postgres"
         body = struct.pack("!i", _PROTOCOL_3)
         for text in ("user", user, "database", uri.dbname, "application_name", "flask-postgres probe"):
             body += text.encode() + b"\0"
@@ -159,13 +161,6 @@ def _compiled_host() -> str:
         return "localhost"
     # Debian builds libpq with its own folder; the default of the sources is /tmp.
     return next((path for path in ("/var/run/postgresql", "/tmp") if os.path.isdir(path)), "/tmp")
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without an entry in the password file
-        return "postgres"
 
 
 def _connect(host: str, port: int, timeout: float) -> socket.socket:
@@ -255,7 +250,7 @@ def _from_answer(answer: Answer | None, uri: PostgresUri, where: str, said: str)
     if answer is not None and answer.sqlstate is not None:
         return _refused(answer, uri, where)
     if "connection slots" in said or "too many c" in said:  # told only after the password was right
-        return _refused(Answer(sqlstate="53300"), uri, where)
+        return _refused(Answer(sqlstate="53300", message=said), uri, where)
     if "password" in said.lower() and "no password" in said.lower():
         hint = "Write it into the URI, or set PGPASSWORD or a ~/.pgpass file."
         return AuthenticationFailed(f"the server at {where} asks {_who(uri)} for a password.", remedy=hint)
@@ -277,8 +272,7 @@ def _refused(answer: Answer, uri: PostgresUri, where: str) -> CannotConnect:
         message = f"the server at {where} is not ready: {answer.message}."
         return ServerUnreachable(message, remedy=Command("Try again, or wait for it", "wait"), sqlstate=code)
     if code == "53300":
-        hint = "Close other connections, or raise max_connections on the server."
-        return CannotConnect(f"the server at {where} has no free connection.", remedy=hint, sqlstate=code)
+        return _full(answer.message or "", uri, where)
     if code.startswith("28"):
         message = f"the server at {where} refuses {_who(uri)}: {answer.message}."
         hint = "Check the user of the URI and the server's pg_hba.conf."
@@ -287,12 +281,23 @@ def _refused(answer: Answer, uri: PostgresUri, where: str) -> CannotConnect:
     return CannotConnect(f"the server at {where} answers: {answer.message}.", remedy=log, sqlstate=code)
 
 
+def _full(said: str, uri: PostgresUri, where: str) -> CannotConnect:
+    for kind, name in (("DATABASE", uri.dbname), ("ROLE", uri.user or "")):
+        if f'"{name}"' in said:  # in any language, the server names what has reached its limit
+            quoted = name.replace('"', '""')
+            lift = Sql("As its owner or a superuser, run", f'ALTER {kind} "{quoted}" CONNECTION LIMIT -1')
+            message = f'{kind.lower()} "{name}" takes no more connections: its CONNECTION LIMIT is reached.'
+            return CannotConnect(message, remedy=("Close some", lift), sqlstate="53300")
+    hint = "Close other connections, or raise max_connections on the server."
+    return CannotConnect(f"the server at {where} has no free connection.", remedy=hint, sqlstate="53300")
+
+
 _TROUBLE_OF_ITS_OWN = ("53", "58", "F0", "XX")
 """Classes of SQLSTATE: resources, the operating system, the configuration, an internal error."""
 
 
 def _who(uri: PostgresUri) -> str:
-    return f'the user "{uri.user or libpq.default("user", uri.query) or _account()}"'
+    return f'the user "{uri.user or libpq.default("user", uri.query) or libpq.account()}"'
 
 
 def _mentions_ssl(said: str) -> bool:

@@ -309,3 +309,15 @@ def test_registering_costs_no_import_of_flask_or_sqlalchemy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_long_message_keeps_its_hint() -> None:
+    app = Flask(__name__)
+
+    @init_db_callback
+    def init() -> None:
+        raise RuntimeError(f"relation {'x ' * 300}does not exist\nHINT:  Try re-running the import.")
+
+    with pytest.raises(CallbackFailed, match=r"x…\s+HINT: Try re-running the import\. \(") as caught:
+        run(app)
+    assert len(str(caught.value)) < 700

@@ -158,3 +158,14 @@ def test_a_reset_that_creates_no_table_keeps_those_there_are(
     assert tables(server, dbname) == set()
     result = project.here(*command, "--force")  # nothing is lost now
     assert result.code == 0, str(result)
+
+
+def test_what_was_revoked_from_the_owner_stays_so(project: Project, server: Server, dbname: str) -> None:
+    assert project.app(server.uri(dbname)).here("setup").code == 0
+    server.execute(f"REVOKE CONNECT ON DATABASE {dbname} FROM PUBLIC")
+    server.execute(f"REVOKE TEMPORARY ON DATABASE {dbname} FROM app_dev")
+    server.execute(f"GRANT CONNECT ON DATABASE {dbname} TO plain")
+    rights = "SELECT CAST(unnest(datacl) AS text) FROM pg_database WHERE datname = %s ORDER BY 1"
+    before = server.execute(rights, dbname)
+    assert project.here("reset", "-f").code == 0
+    assert server.execute(rights, dbname) == before

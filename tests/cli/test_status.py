@@ -390,3 +390,29 @@ def test_migrations_that_cannot_be_read(database: PostgresUri, project: Project)
 
 def _text(uri: PostgresUri) -> str:
     return uri.render(hide_password=False)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("DATABASE {}", 'database "{}" takes no more connections: its CONNECTION LIMIT is reached.'),
+        ("ROLE {}", 'role "{}" takes no more connections: its CONNECTION LIMIT is reached.'),
+    ],
+)
+def test_a_connection_limit(
+    server: Server, database: PostgresUri, project: Project, driver: str, statement: str, words: str
+) -> None:
+    """Raising max_connections would not help."""
+    name = f"of_{database.dbname}"
+    server.execute(f"CREATE ROLE {name} LOGIN CREATEDB PASSWORD 'c@n/ary:pw'")
+    of = database.dbname if "DATABASE" in statement else name
+    server.execute(f"ALTER {statement.format(of)} CONNECTION LIMIT 0")
+    try:
+        project.app(server.uri(database.dbname, driver, user=name))
+        shown = project.here("status")
+        assert words.format(of) in shown.all, str(shown)
+        assert "max_connections" not in shown.all
+        if shown.code:
+            assert f'run: ALTER {statement.split()[0]} "{of}" CONNECTION LIMIT -1' in shown.err
+    finally:
+        server.execute(f"DROP ROLE {name}")

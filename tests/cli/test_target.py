@@ -102,6 +102,15 @@ def test_postgres_as_scheme(project: Project, server: Server, dbname: str) -> No
     assert said(project.here("create", "--uri", uri)) == [f'database "{dbname}" was created']
 
 
+def test_postgres_as_scheme_in_the_app(project: Project, server: Server, dbname: str) -> None:
+    """SQLAlchemy does not know it, and Heroku's variable has it."""
+    project.app(server.uri(dbname))
+    file = project.folder / "app.py"
+    file.write_text(file.read_text().replace("postgresql://", "postgres://"))
+    message = error(project.psql("setup"))
+    assert message.endswith('In the app, write uri.replace("postgres://", "postgresql://", 1)'), message
+
+
 @pytest.mark.parametrize("foreign", ["asyncpg", "pg8000"])
 def test_a_driver_that_does_not_administer(
     project: Project, server: Server, dbname: str, foreign: str

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import psycopg
 import pytest
 
 from ..cli.looking import error, full, oid, tables
@@ -274,3 +275,17 @@ def test_a_migration_that_fails(project: Project, server: Server, dbname: str) -
     assert "AttributeError: module 'sqlalchemy' has no attribute 'Intger'" in message
     assert message.endswith(f'(migrations/versions/three.py:9). Database "{dbname}" is as it was.')
     assert oid(server, dbname) == before
+
+
+@pytest.mark.parametrize("words", [["setup"], ["init"], ["status"]])
+def test_a_revision_that_the_scripts_do_not_have(
+    project: Project, server: Server, dbname: str, words: list[str]
+) -> None:
+    """Another branch of the repository has it."""
+    write_plain(project, full(server.uri(dbname)))
+    assert project.here("setup").code == 0
+    with psycopg.connect(full(server.uri(dbname))) as session:
+        session.execute("UPDATE alembic_version SET version_num = 'gone'")
+    shown = project.here(*words).all
+    assert "Can't locate revision identified by 'gone'" in shown
+    assert "or make the database anew: flask psql reset" in shown

@@ -223,7 +223,7 @@ def test_what_the_new_one_gets() -> None:
         tablespace="fast",
         connection_limit=5,
         comment="mine",
-        grants=(Grant("CONNECT", "ann", True), Grant("CREATE", "owning")),
+        grants=(Grant("CONNECT", "ann", True), Grant("CREATE", "owning")),  # two of its own were revoked
         parameters=(
             Parameter("work_mem", "5MB"),
             Parameter("log_statement", "all"),
@@ -235,9 +235,11 @@ def test_what_the_new_one_gets() -> None:
     new = f'"{name_for_new("shop", TOKEN)}"'
     assert sql[0] == f'CREATE DATABASE {new} OWNER = "owning" TABLESPACE = "fast"'
     assert sql[1].startswith(f"COMMENT ON DATABASE {new} IS 'mine\n[flask-postgres:unfinished")
-    assert sql[2:5] == [
+    assert sql[2:7] == [
         f"REVOKE ALL ON DATABASE {new} FROM PUBLIC",
+        f'REVOKE ALL ON DATABASE {new} FROM "owning"',
         f'GRANT CONNECT ON DATABASE {new} TO "ann" WITH GRANT OPTION',
+        f'GRANT CREATE ON DATABASE {new} TO "owning"',
         f"ALTER DATABASE {new} SET \"work_mem\" TO '5MB'",
     ]
     assert 'ALTER DATABASE "shop" WITH CONNECTION LIMIT 5' in sql

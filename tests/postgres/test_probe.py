@@ -17,6 +17,7 @@ from flask_postgres import (
     PostgresUri,
     ServerUnreachable,
     UriValidationError,
+    libpq,
 )
 from flask_postgres.postgres import catalogue, probe
 from flask_postgres.postgres.admin import Connector
@@ -281,3 +282,12 @@ def test_the_address_of_the_connection(
     uri = PostgresUri(f"postgresql+{driver}:///x?service=shop")
     with Connector(uri=uri).admin() as session:
         assert session.address == probe.address_text(there)
+
+
+def test_an_account_without_a_name(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    """As in a container that runs as any uid: libpq itself cannot tell whom to log in as."""
+    monkeypatch.delenv("PGUSER", raising=False)
+    monkeypatch.setattr(libpq, "account", lambda: None)
+    uri = PostgresUri.build(dbname="postgres", host=server.host, port=server.port)
+    error = probe.explain(uri, SAID, timeout=2)
+    assert "has no name. Write the user into the URI" in str(error)

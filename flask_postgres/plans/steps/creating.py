@@ -200,8 +200,11 @@ def _carried(name: str, like: Database | None, parameters: t.Sequence[Parameter]
 
 
 def _grants(name: str, owner: str, grants: t.Sequence[Grant]) -> Statements:
-    given = [item for item in grants if item.grantee != owner]
+    """Return what gives a new database the privileges of another, its owner's own where some were revoked."""
+    whole = {item.privilege for item in grants if item.grantee == owner} >= {"CREATE", "CONNECT", "TEMPORARY"}
+    given = [item for item in grants if not (whole and item.grantee == owner)]
     return (
         ddl.RevokeOnDatabase(name, None),
+        *(() if whole else (ddl.RevokeOnDatabase(name, owner),)),
         *(ddl.GrantOnDatabase(name, item.privilege, item.grantee, item.grantable) for item in given),
     )
