@@ -132,6 +132,8 @@ class Report:
         assert status is not None, "a server that cannot be asked is an error, not a table"
         product = f"{status.facts.can.product} {status.version}"
         standby = ", a standby" if status.facts.standby else ""
+        if status.shares:
+            standby += ", behind a pooler in transaction mode: commands need the server's own address"
         yield "server", f"{status.facts.address}, {product}{standby}{embedded_text(status.facts)}"
         if self.embedded is not None:
             yield "embedded", f"pid {self.embedded.pid}, data in {self.embedded.data_dir}"

@@ -34,7 +34,8 @@ class StepContext:
     :param protected: the databases that this plan has protected.
     :param filled: whether the app has filled the database.
     :param outcomes: what is reported once nothing can undo it.
-    :param remarks: what undoing has to report.
+    :param remarks: what undoing has to report, other than that all is as it was.
+    :param lost: what others have lost by it.
     """
 
     connector: Connector
@@ -50,6 +51,7 @@ class StepContext:
     filled: bool = False
     outcomes: list[str] = dataclasses.field(default_factory=list)
     remarks: list[str] = dataclasses.field(default_factory=list)
+    lost: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def admin(self) -> Session:

@@ -8,7 +8,7 @@ import functools
 import time
 import typing as t
 
-from ..errors import CannotConnect, FlaskPostgresError, LostRace
+from ..errors import CannotConnect, FlaskPostgresError, LostRace, Unsupported
 from ..postgres import catalogue, contents
 from ..postgres.admin import Connector
 from ..postgres.capabilities import Capabilities, from_answers
@@ -97,9 +97,13 @@ def preview(task: Task) -> Planned:
     at all, from assumptions, which ``facts.assumed`` states.
     """
     task.context.release()
+    connector = task.context.connector
     try:
-        with task.context.connector.admin() as admin:
+        with connector.admin() as admin:
+            lock.refuse_shared(connector, admin)
             facts = facts_of(task, admin)
+    except Unsupported:
+        raise
     except FlaskPostgresError as error:
         facts = Facts(assumed=f"the server could not be asked ({error.message.rstrip('.')})")
     return _planned(task, facts)

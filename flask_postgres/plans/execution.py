@@ -130,7 +130,7 @@ def _report(begun: t.Sequence[_Begun], error: BaseException, problems: t.Sequenc
     remaining = [(one, text) for one in begun if (text := one.step.remains(done=one.done))]
     contexts = {id(one.job.context): one.job.context for one in begun}
     said = [text for _, text in remaining]
-    said += [text for context in contexts.values() for text in context.remarks]
+    said += [text for context in contexts.values() for text in (*context.remarks, *context.lost)]
     remedies: tuple[Remedy, ...] = ()
     if problems:
         said.append("Undoing failed: " + "; ".join(problems))

@@ -78,7 +78,7 @@ def _try(
             raise
         return "the server has no free connection"
     try:
-        _refuse_shared(connector, session)
+        refuse_shared(connector, session)
         if _try_lock(session, connector.uri.dbname):
             return session, look(session)
         reason = _holder(session, connector, held)
@@ -91,17 +91,14 @@ def _try(
     return reason
 
 
-def _refuse_shared(connector: Connector, session: Session) -> None:
-    """Refuse a pooler that gives each transaction another server process.
+def refuse_shared(connector: Connector, session: Session) -> None:
+    """Refuse a pooler that gives each transaction another server process; lift the timeouts behind another.
 
     :raises Unsupported: if it is one.
     """
     if not session.pooled:
         return
-    first = session.value(_PID)
-    with connector.open(session.dbname) as other:
-        between = other.value(_PID)
-    if between == first or session.value(_PID) != first:
+    if connector.shares(session):
         raise Unsupported(
             "the server is reached through a pooler, such as PgBouncer, in transaction mode: "
             "sessions share its processes, so neither a lock nor a setting belongs to one of them.",
@@ -136,8 +133,6 @@ def _key(dbname: str) -> int:
     digest = hashlib.sha256(f"{APPLICATION} {dbname}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
-
-_PID = "SELECT pg_catalog.pg_backend_pid()"
 
 _SELF = """
 SELECT a.pid, CAST(a.backend_start AS text) FROM pg_catalog.pg_stat_activity a

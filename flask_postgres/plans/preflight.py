@@ -154,18 +154,26 @@ def taking_away(database: Database, facts: Facts) -> Faults:
     if database.prepared:
         yield DatabaseInUse(
             f'database "{database.name}" has {database.prepared} prepared transactions.',
-            remedy="Look at pg_prepared_xacts, and COMMIT PREPARED or ROLLBACK PREPARED each.",
+            remedy=f"{_opened(database)}Look at pg_prepared_xacts, and in the database COMMIT PREPARED "
+            "or ROLLBACK PREPARED each.",
         )
     if database.subscriptions:
         yield DatabaseInUse(
             f'database "{database.name}" has {database.subscriptions} subscriptions.',
-            remedy="In it, run DROP SUBSCRIPTION for each (see pg_subscription).",
+            remedy=f"{_opened(database)}In it, run DROP SUBSCRIPTION for each (see pg_subscription).",
         )
     for slot in database.slots:
         yield DatabaseInUse(
             f'database "{database.name}" has the logical replication slot "{slot}".',
             remedy=Sql("Run", f"SELECT pg_drop_replication_slot('{slot}')"),
         )
+
+
+def _opened(database: Database) -> str:
+    """Return what lets one into a database that was closed, for it is there that something must be done."""
+    if database.allow_connections:
+        return ""
+    return f"Let yourself in: ALTER DATABASE {quoted(database.name)} ALLOW_CONNECTIONS true. "
 
 
 def owning(database: Database, facts: Facts) -> Faults:

@@ -112,6 +112,15 @@ class Connector:
         """
         return self.open(self.uri.dbname)
 
+    def shares(self, session: Session) -> bool:
+        """Tell whether a pooler gives each transaction of a session another process of the server."""
+        if not session.pooled:
+            return False
+        first = session.pid
+        with self.open(session.dbname) as other:
+            between = other.pid
+        return between == first or session.pid != first
+
     def open(self, dbname: str, *, own_search_path: bool = True) -> Session:
         """Open a session to any database of the server, as the URI's user.
 

@@ -108,6 +108,13 @@ class RevokeOnDatabase(ExecutableDDLElement):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class RollbackPrepared(ExecutableDDLElement):
+    """``ROLLBACK PREPARED``."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class CreateExtension(ExecutableDDLElement):
     """``CREATE EXTENSION IF NOT EXISTS … CASCADE``."""
 
@@ -220,6 +227,11 @@ def _grant(element: GrantOnDatabase, compiler: DDLCompiler, **_: t.Any) -> str:
 def _revoke(element: RevokeOnDatabase, compiler: DDLCompiler, **_: t.Any) -> str:
     to = _Compile(compiler)
     return f"REVOKE ALL ON DATABASE {to.name(element.name)} FROM {to.role(element.role)}"
+
+
+@compiles(RollbackPrepared)
+def _rollback_prepared(element: RollbackPrepared, compiler: DDLCompiler, **_: t.Any) -> str:
+    return f"ROLLBACK PREPARED {_Compile(compiler).literal(element.name)}"
 
 
 @compiles(CreateExtension)

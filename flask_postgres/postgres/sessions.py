@@ -7,6 +7,7 @@ import time
 import typing as t
 
 from ..errors import DatabaseInUse
+from . import ddl
 from .admin import APP_APPLICATION, APPLICATION
 from .session import Session
 
@@ -75,6 +76,23 @@ def end_former(
     _until_gone(end, "earlier sessions of this command do not end", sleep=sleep, clock=clock)
 
 
+def of_others(admin: Session, dbname: str, *, token: str) -> str:
+    """Name those who are connected to a database, without one command's own sessions; empty for nobody."""
+    rows = admin.rows(_OF_OTHERS, dbname=dbname, ours=f"{APPLICATION}% {token} %")
+    return ", ".join(f"pid {pid} as {user}" for pid, user in rows)
+
+
+def has_prepared(admin: Session, dbname: str) -> bool:
+    """Tell whether our role has prepared transactions in a database."""
+    return bool(admin.value(_PREPARED.format("count(*) > 0", ":dbname"), dbname=dbname))
+
+
+def roll_back_prepared(inside: Session) -> None:
+    """Roll back every transaction that our role has prepared in the session's database."""
+    for (name,) in inside.rows(_PREPARED.format("x.gid", "pg_catalog.current_database()")):
+        inside.run(ddl.RollbackPrepared(name), doing=f'roll back the prepared transaction "{name}"')
+
+
 def _until_gone(
     end: t.Callable[[], t.Sequence[t.Any]],
     problem: str,
@@ -89,6 +107,15 @@ def _until_gone(
             raise DatabaseInUse(f"{problem}: pid {pids}.", remedy="Look at them in pg_stat_activity.")
         sleep(0.02)
 
+
+_PREPARED = "SELECT {} FROM pg_catalog.pg_prepared_xacts x WHERE x.database = {} AND x.owner = current_user"
+
+_OF_OTHERS = """
+SELECT a.pid, a.usename FROM pg_catalog.pg_stat_activity a
+WHERE a.datname = :dbname AND a.pid <> pg_catalog.pg_backend_pid() AND a.usesysid IS NOT NULL
+  AND coalesce(a.backend_type, '') <> 'parallel worker' AND a.application_name NOT LIKE :ours
+ORDER BY a.pid
+"""
 
 _END_ALL = """
 SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a

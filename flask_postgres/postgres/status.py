@@ -39,12 +39,14 @@ class Status:
     :param tables: how many tables it has, without partitions and those of extensions; None when the
         database could not be asked.
     :param error: why no session could be opened on the database, which is there.
+    :param shares: whether a pooler in between gives each transaction another process of the server.
     """
 
     dbname: str
     facts: Facts
     tables: int | None = None
     error: str | None = None
+    shares: bool = False
 
     @property
     def condition(self) -> Condition:
@@ -102,7 +104,7 @@ def look(connector: Connector) -> Status:
     dbname = connector.uri.dbname
     with _any_session(connector) as session:
         facts = catalogue.read(session, dbname)
-        status = Status(dbname=dbname, facts=facts)
+        status = Status(dbname=dbname, facts=facts, shares=connector.shares(session))
         if session.dbname == dbname:
             return _look_inside(status, session)
     if status.condition in ("missing", "invalid", "closed", "blocked"):

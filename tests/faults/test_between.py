@@ -79,6 +79,12 @@ def test_reset(world: World, pooled: str) -> None:
         assert "--uri" in result.err
         assert world.state() == old
         assert world.rows() == OLD_ROWS
+        shown = world.run("reset", "--dry-run")  # what would be refused is not shown as a plan
+        assert (shown.code, shown.out) == (1, "")
+        assert "transaction mode" in shown.err
+        status = world.run("status", "--exit-code")
+        assert status.code == 0, str(status)  # the app can use it
+        assert "behind a pooler in transaction mode" in status.out
         lock = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
         assert world.cluster.execute(lock) == [(0,)]
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 
@@ -231,3 +232,51 @@ def _sleeping(world: World) -> bool:
         " AND wait_event = 'PgSleep' AND datname = %s"
     )
     return bool(world.cluster.execute(query, world.dbname))
+
+
+@pytest.mark.parametrize("command", ["setup", "reset"])
+def test_one_that_leaves_a_prepared_transaction(world: World, command: str) -> None:
+    """Nothing else would ever end it, and it would keep the new database from being dropped."""
+    world.app(
+        callback="""
+        db.create_all()
+        with db.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            connection.exec_driver_sql("INSERT INTO pet (name) VALUES ('x')")
+            connection.exec_driver_sql("PREPARE TRANSACTION 'it''s left'")
+        raise RuntimeError("no seeds")
+        """
+    )
+    old = world.old_database() if command == "reset" else None
+    result = world.run(command, *(["-f"] if command == "reset" else []))
+    assert result.code == 1
+    assert "Undoing failed" not in result.err, str(result)
+    if old is None:
+        assert world.names() == set()
+    else:
+        _check_untouched(world, old)
+    assert world.cluster.execute(
+        "SELECT count(*) FROM pg_prepared_xacts WHERE database = %s", world.dbname
+    ) == [(0,)]
+
+
+def test_others_that_were_on_the_new_database(world: World) -> None:
+    """It has its real name while it is filled, so an app that runs may write to it."""
+    world.app(
+        callback="""
+        import psycopg
+        db.create_all()
+        db.session.commit()
+        uri = app.config["SQLALCHEMY_DATABASE_URI"].replace("+psycopg", "")
+        global kept
+        kept = psycopg.connect(uri, autocommit=True, application_name="the app that runs")
+        kept.execute("INSERT INTO pet (name) VALUES ('theirs')")
+        raise RuntimeError("no seeds")
+        """
+    )
+    old = world.old_database()
+    result = world.run("reset", "-f")
+    assert result.code == 1
+    said = rf'connected to the new "{world.dbname}" \(pid \d+ as app_dev\); what they committed is lost\.'
+    assert re.search(rf'{said} Database "{world.dbname}" is as it was\.', result.err), str(result)
+    _check_untouched(world, old)

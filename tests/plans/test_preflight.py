@@ -115,7 +115,10 @@ def test_extensions() -> None:
         ({"mark": Mark(State.PROTECTED)}, "nothing here drops it, whatever the flags. Lift that first:"),
         ({"owned": False, "owner": "Boss"}, 'As a superuser, run: GRANT "Boss" TO me'),
         ({"is_template": True}, "Run: ALTER DATABASE shop IS_TEMPLATE false"),
-        ({"prepared": 2}, "has 2 prepared transactions. Look at pg_prepared_xacts"),
+        (
+            {"prepared": 2},
+            "has 2 prepared transactions. Look at pg_prepared_xacts, and in the database COMMIT",
+        ),
         ({"subscriptions": 1}, "has 1 subscriptions. In it, run DROP SUBSCRIPTION"),
         ({"slots": ("s",)}, "Run: SELECT pg_drop_replication_slot('s')"),
     ],

@@ -56,6 +56,7 @@ CLAUSES = {
             ddl.SetInDatabase("a", "x", "1", role="r"),
             'ALTER ROLE "r" IN DATABASE "a" SET "x" TO \'1\'',
         ),
+        (ddl.RollbackPrepared("it's"), "ROLLBACK PREPARED 'it''s'"),
         (ddl.GrantOnDatabase("a", "CONNECT", None), 'GRANT CONNECT ON DATABASE "a" TO PUBLIC'),
         (
             ddl.GrantOnDatabase("a", "CREATE", "r", grantable=True),

@@ -6,9 +6,12 @@ import dataclasses
 import typing as t
 
 from ...errors import FlaskPostgresError
+from ...postgres import sessions
 from ...postgres.facts import Facts
-from ..changes import Action, Statements
+from ...postgres.marks import Signature
+from ..changes import Action, Statements, close_unfinished
 from ..context import StepContext
+from ..identity import Found
 
 Faults = t.Iterator[FlaskPostgresError]
 
@@ -62,3 +65,20 @@ class Step:
         :param done: whether the step came to its end.
         """
         return None
+
+
+def vacate(context: StepContext, name: str, database: Found, by: Signature) -> None:
+    """Get everybody out of a database that this command has made, and that is to be dropped.
+
+    What the app has prepared there for a two-phase commit is rolled back: nothing else would ever end it.
+    """
+    others = sessions.of_others(context.admin, name, token=context.token)
+    if sessions.has_prepared(context.admin, name):
+        with context.connector.open(name) as inside:
+            sessions.roll_back_prepared(inside)
+    context.send(close_unfinished(name, database, by))
+    sessions.end_all(context.admin, name)
+    if others:
+        context.lost.append(
+            f'Others were connected to the new "{name}" ({others}); what they committed is lost.'
+        )

@@ -6,14 +6,14 @@ import dataclasses
 import typing as t
 
 from ...errors import DatabaseExists, DatabaseMissing, ServerError, ServerUnreachable
-from ...postgres import ddl, sessions
+from ...postgres import ddl
 from ...postgres.facts import Database, Facts, Grant, Parameter
 from ...postgres.marks import Mark, Signature, State
 from .. import preflight
-from ..changes import Action, Change, Drop, Plain, Statements, Transaction, close_unfinished, move
+from ..changes import Action, Change, Drop, Plain, Statements, Transaction, move
 from ..context import StepContext
 from ..identity import Found, look_up, lost_race, refuse_protected
-from .base import SWAP, Faults, Step
+from .base import SWAP, Faults, Step, vacate
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -186,8 +186,7 @@ class Publish(Step):
         found = look_up(context.admin, self.to)
         if found is None or not context.made_here(self.to, found):
             return
-        context.send(close_unfinished(self.to, found, self.by))
-        sessions.end_all(context.admin, self.to)
+        vacate(context, self.to, found, self.by)
         doing = f'take "{self.to}" away'
         away = move(self.to, found, self.by, spare=self.name, doing=doing)
         context.send(Transaction(doing, (away,)))  # its creation is undone next

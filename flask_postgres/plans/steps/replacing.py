@@ -11,10 +11,10 @@ from ...postgres.facts import Database, Facts
 from ...postgres.marks import Mark, Signature, State
 from ...remedies import Command
 from .. import preflight
-from ..changes import Action, Change, Plain, Statements, Transaction, close_unfinished, put_back
+from ..changes import Action, Change, Plain, Statements, Transaction, put_back
 from ..context import StepContext
 from ..identity import Found, expect, look_up, lost_race
-from .base import DISCARD, SWAP, Faults, Step
+from .base import DISCARD, SWAP, Faults, Step, vacate
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -139,8 +139,7 @@ class Swap(Step):
         if present is not None and not swapped:
             raise lost_race(self.old.name)
         if present is not None:
-            context.send(close_unfinished(self.old.name, present, self.by))
-            sessions.end_all(context.admin, self.old.name)
+            vacate(context, self.old.name, present, self.by)
         context.send(
             put_back(
                 self.old.name,
