@@ -28,6 +28,7 @@ def create_db(
     *,
     admin_dbname: str | None = None,
     template: str | None = None,
+    schemas: t.Sequence[str] = (),
     extensions: t.Sequence[str] = (),
     connect_timeout: float = 10,
     timeout: float = 600,
@@ -43,7 +44,8 @@ def create_db(
     :param admin_dbname: the database to connect to meanwhile; ``postgres`` when None, and ``template1``
         when that is out of reach.
     :param template: the database to copy; ``template1`` when None.
-    :param extensions: created in the database where they are missing.
+    :param schemas: created in the database where they are missing.
+    :param extensions: likewise, after the schemas.
     :param connect_timeout: seconds, for each connection.
     :param timeout: seconds to wait for other commands on the same database.
     :param reporter: is told what happens; nothing is printed when None.
@@ -64,6 +66,7 @@ def create_db(
         command="create",
         dbname=uri.dbname,
         clauses={name: _valid(name, value) for name, value in given.items() if value is not None},
+        schemas=_valid("schemas", schemas),
         extensions=_valid("extensions", extensions),
     )
     context = StepContext(connector=_connector(uri, admin_dbname, connect_timeout, reporter))

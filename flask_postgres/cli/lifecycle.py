@@ -99,6 +99,7 @@ def _request(
         command=command,
         dbname=dbname,
         clauses={name: value for name in ddl.CLAUSES if (value := getattr(settings, name)) is not None},
+        schemas=settings.schemas if command in STARTS_A_SERVER else (),
         extensions=settings.extensions if command in STARTS_A_SERVER else (),
         overwrite=bool(options.get("overwrite")),
         force_disconnect=bool(options.get("force_disconnect")),

@@ -23,6 +23,7 @@ CREATION = (
     "icu_locale",
     "tablespace",
     "connection_limit",
+    "schemas",
     "extensions",
     "protect",
 )

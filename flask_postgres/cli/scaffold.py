@@ -102,6 +102,7 @@ def _begin_again(invocation: Invocation, *, make: bool) -> None:
         "admin_dbname": admin_dbname,
         "make": make,
         "clauses": {name: value for name in ddl.CLAUSES if (value := getattr(settings, name)) is not None},
+        "schemas": settings.schemas,
         "extensions": settings.extensions,
     }
     release_all()
@@ -144,6 +145,7 @@ def _load_with_scaffold(invocation: Invocation, uri: PostgresUri, order: dict[st
         command="scaffold",
         dbname=uri.dbname,
         clauses=order["clauses"],
+        schemas=tuple(order["schemas"]),
         extensions=tuple(order["extensions"]),
         among_others=True,
     )

@@ -50,14 +50,14 @@ def acquire(
     :raises Unsupported: if sessions do not hold what they lock.
     """
     deadline = clock() + timeout
-    pause, told = POLLS[0], False
+    pause, failed = POLLS[0], 0
     while True:
         found = _try(connector, look, held)
         if not isinstance(found, str):
             return found
-        if not told:
+        failed += 1
+        if failed == 2:  # a command that has just ended may take the server a moment
             connector.reporter.note(f'waiting for the lock of database "{connector.uri.dbname}": {found}')
-            told = True
         if clock() > deadline:
             message = (
                 f'the lock of database "{connector.uri.dbname}" is not free after {timeout:g} s: {found}.'

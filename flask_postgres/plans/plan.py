@@ -38,6 +38,7 @@ class Request:
     command: CommandName
     dbname: str
     clauses: Clauses = dataclasses.field(default_factory=dict)
+    schemas: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
     overwrite: bool = False
     force_disconnect: bool = False

@@ -115,6 +115,14 @@ class RollbackPrepared(ExecutableDDLElement):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class CreateSchema(ExecutableDDLElement):
+    """``CREATE SCHEMA IF NOT EXISTS``; an owner of None is the role that runs it."""
+
+    name: str
+    owner: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class CreateExtension(ExecutableDDLElement):
     """``CREATE EXTENSION IF NOT EXISTS … CASCADE``."""
 
@@ -232,6 +240,13 @@ def _revoke(element: RevokeOnDatabase, compiler: DDLCompiler, **_: t.Any) -> str
 @compiles(RollbackPrepared)
 def _rollback_prepared(element: RollbackPrepared, compiler: DDLCompiler, **_: t.Any) -> str:
     return f"ROLLBACK PREPARED {_Compile(compiler).literal(element.name)}"
+
+
+@compiles(CreateSchema)
+def _create_schema(element: CreateSchema, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    owner = "" if element.owner is None else f" AUTHORIZATION {to.name(element.owner)}"
+    return f"CREATE SCHEMA IF NOT EXISTS {to.name(element.name)}{owner}"
 
 
 @compiles(CreateExtension)

@@ -87,6 +87,9 @@ def of_the_apps_statements(error: BaseException | None, *, role: str | None) -> 
                         f'It comes with the extension "{name}": add that to the extensions setting, or {{}}'
                     )
                     return Option(words, "extension", name)
+        if code == "3F000" and not isinstance(error, FlaskPostgresError):
+            name = next(iter(re.findall(r'"([^"]+)"', said)), "NAME")
+            return Option("Add it to the schemas setting, or {}", "create_schema", name)
         if code == "42501" and "schema public" in said and role:
             name = role.replace('"', '""')
             purpose = "PostgreSQL 15 and later keep others out of it. As the database's owner, run"

@@ -201,6 +201,15 @@ class Settings:
         help="The maximum number of concurrent sessions of a new database; -1 means no limit.",
         unset="no limit",
     )
+    schemas: tuple[str, ...] = setting(
+        (),
+        kind="list",
+        group="init",
+        flags=("--create-schema",),
+        metavar="NAME",
+        example=("app", "audit"),
+        help="Schemas to create where they are missing, before the extensions and init.",
+    )
     extensions: tuple[str, ...] = setting(
         (),
         kind="list",

@@ -41,8 +41,8 @@ def test_setup(project: Project, server: Server, dbname: str) -> None:
         f'CREATE DATABASE "{dbname}~new~TOKEN";',
         f'COMMENT ON DATABASE "{dbname}~new~TOKEN" IS'
         f' \'[flask-postgres:unfinished {{"of": "{dbname}", "token": "TOKEN", "server": "SERVER"}}]\';',
-        'CREATE EXTENSION IF NOT EXISTS "citext" CASCADE;',
         f'ALTER DATABASE "{dbname}~new~TOKEN" RENAME TO "{dbname}";',
+        'CREATE EXTENSION IF NOT EXISTS "citext" CASCADE;',
         f'ALTER DATABASE "{dbname}" WITH ALLOW_CONNECTIONS true;',
         f"COMMENT ON DATABASE \"{dbname}\" IS '[flask-postgres:protected {{}}]';",
     ]

@@ -160,11 +160,13 @@ def test_a_reset_that_creates_no_table_keeps_those_there_are(
     assert result.code == 0, str(result)
 
 
-def test_what_was_revoked_from_the_owner_stays_so(project: Project, server: Server, dbname: str) -> None:
+def test_what_was_revoked_from_the_owner_stays_so(
+    project: Project, server: Server, dbname: str, plain_role: str
+) -> None:
     assert project.app(server.uri(dbname)).here("setup").code == 0
     server.execute(f"REVOKE CONNECT ON DATABASE {dbname} FROM PUBLIC")
     server.execute(f"REVOKE TEMPORARY ON DATABASE {dbname} FROM app_dev")
-    server.execute(f"GRANT CONNECT ON DATABASE {dbname} TO plain")
+    server.execute(f"GRANT CONNECT ON DATABASE {dbname} TO {plain_role}")
     rights = "SELECT CAST(unnest(datacl) AS text) FROM pg_database WHERE datname = %s ORDER BY 1"
     before = server.execute(rights, dbname)
     assert project.here("reset", "-f").code == 0

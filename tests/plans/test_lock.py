@@ -102,7 +102,8 @@ def test_a_waiter_asks_less_and_less_often_and_not_at_the_same_time_as_others(da
 
 def test_a_command_at_work_is_waited_for(database: PostgresUri) -> None:
     """One that is undoing has given its turn back already."""
-    notes, clock, looks = Notes(), Clock(), iter([AtWork("another command is at work."), None])
+    busy = AtWork("another command is at work.")
+    notes, clock, looks = Notes(), Clock(), iter([busy, busy, None])
 
     def look(_: Session) -> str:
         if (fault := next(looks)) is not None:

@@ -61,7 +61,7 @@ RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
             "create",
             None,
             {"extensions": ("a",)},
-            ["MakeUnfinished", "InstallExtensions", "Publish", "Finish"],
+            ["MakeUnfinished", "Publish", "CreateInside", "Finish"],
             None,
         ),
         ("create", SHOP, {}, [], 'database "shop" already exists'),
@@ -69,8 +69,9 @@ RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
         ("setup", None, {}, MAKING, None),
         ("setup", None, {"if_missing": True}, MAKING, None),
         ("setup", SHOP, {}, ["Initialize"], 'database "shop" already exists'),
-        ("create", SHOP, {"extensions": ("x",)}, ["InstallExtensions"], 'database "shop" already exists'),
-        ("init", SHOP, {"extensions": ("x",)}, ["InstallExtensions", "Initialize"], None),
+        ("create", SHOP, {"extensions": ("x",)}, ["CreateInside"], 'database "shop" already exists'),
+        ("init", SHOP, {"extensions": ("x",)}, ["CreateInside", "Initialize"], None),
+        ("setup", None, {"schemas": ("x",)}, [*MAKING[:2], "CreateInside", *MAKING[2:]], None),
         ("setup", SHOP, {"if_missing": True}, [], 'database "shop" already exists'),
         ("setup", SHOP, {"overwrite": True}, RESETTING, None),
         ("init", SHOP, {}, ["Initialize"], None),
@@ -90,7 +91,7 @@ RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
             "reset",
             SHOP,
             {"extensions": ("a",)},
-            ["MakeUnfinished", "InstallExtensions", *RESETTING[1:]],
+            [*RESETTING[:2], "CreateInside", *RESETTING[2:]],
             None,
         ),
     ],
@@ -298,7 +299,7 @@ def test_without_a_swap_it_is_said_before_the_confirmation(can: Capabilities) ->
     assert phases == sorted(phases)
     assert phases[0] < SWAP < phases[1], "all that can fail before a DROP, for every database, comes before"
     assert names(made)[:3] == ["Rehearse", "DropDatabase", "CreateDatabase"]
-    assert names(made)[3:] == ["InstallExtensions", "Initialize", "Protect"]
+    assert names(made)[3:] == ["CreateInside", "Initialize", "Protect"]
     said = [note.text for note in made.notes]
     assert f"this cannot be undone here: the database is dropped first, because {can.reason}" in said
     assert made.destroys == SHOP

@@ -56,6 +56,8 @@ CLAUSES = {
             ddl.SetInDatabase("a", "x", "1", role="r"),
             'ALTER ROLE "r" IN DATABASE "a" SET "x" TO \'1\'',
         ),
+        (ddl.CreateSchema("app"), 'CREATE SCHEMA IF NOT EXISTS "app"'),
+        (ddl.CreateSchema("a", "Me"), 'CREATE SCHEMA IF NOT EXISTS "a" AUTHORIZATION "Me"'),
         (ddl.RollbackPrepared("it's"), "ROLLBACK PREPARED 'it''s'"),
         (ddl.GrantOnDatabase("a", "CONNECT", None), 'GRANT CONNECT ON DATABASE "a" TO PUBLIC'),
         (

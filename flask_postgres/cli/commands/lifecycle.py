@@ -31,7 +31,7 @@ def create(**_: t.Any) -> None:
 
 
 @click.command("init", epilog="Example: flask psql init --init-with create_all")
-@opt.setting_options(*opt.TARGET, "extensions", *opt.INIT)
+@opt.setting_options(*opt.TARGET, "schemas", "extensions", *opt.INIT)
 @opt.bind_options
 @opt.dry_run
 @opt.common_options

@@ -11,15 +11,13 @@ from ..plan import Plan
 from ..steps import (
     CreateDatabase,
     Finish,
-    Initialize,
-    InstallExtensions,
     LoadApp,
     MakeUnfinished,
     Protect,
     Publish,
     Step,
 )
-from .replacing import finish, replace
+from .replacing import filling, finish, replace
 from .situation import (
     Situation,
     invalid,
@@ -43,7 +41,9 @@ def plan_create(case: Situation) -> Plan:
     exists, notes = f'database "{case.name}" already exists', leftover_notes(case)
     if request.if_missing:
         return Plan(request=request, outcome=exists, notes=notes)
-    return Plan(request=request, steps=_filling(case), outcome=exists, notes=notes)
+    return Plan(
+        request=request, steps=tuple(filling(case, transient=False, said=True)), outcome=exists, notes=notes
+    )
 
 
 def plan_init(case: Situation) -> Plan:
@@ -60,7 +60,11 @@ def plan_init(case: Situation) -> Plan:
         raise Refused(message, remedy=remedies)
     if target.invalid:
         raise invalid(target)
-    return Plan(request=case.request, steps=_filling(case), notes=leftover_notes(case))
+    return Plan(
+        request=case.request,
+        steps=tuple(filling(case, transient=False, said=True)),
+        notes=leftover_notes(case),
+    )
 
 
 def plan_scaffold(case: Situation) -> Plan:
@@ -87,34 +91,19 @@ def create_anew(case: Situation, *, agreed: bool) -> Plan:
     return Plan(request=case.request, steps=steps, unfinished=unfinished)
 
 
-def _filling(case: Situation) -> tuple[Step, ...]:
-    """Return the steps that fill a database which is there: the extensions that are missing, then the app."""
-    request, steps = case.request, list[Step]()
-    if request.extensions:
-        steps.append(InstallExtensions(name=case.name, extensions=request.extensions))
-    if request.initializes:
-        steps.append(Initialize(name=case.name, how=request.how, transient=False, said=True))
-    return tuple(steps)
-
-
 def _creation(case: Situation) -> t.Iterator[Step]:
     """Yield the steps that create a database where there is none."""
     request, name = case.request, case.name
-    simple = not (request.initializes or request.extensions or request.protect or request.among_others)
+    inside = request.initializes or request.schemas or request.extensions
+    simple = not (inside or request.protect or request.among_others)
     if simple or not (case.facts.can.swap and case.facts.can.force):
         yield CreateDatabase(name=name, clauses=request.clauses)
-        if request.extensions:
-            yield InstallExtensions(name=name, extensions=request.extensions)
-        if request.initializes:
-            yield Initialize(name=name, how=request.how, said=True)
+        yield from filling(case, said=True)
         if request.protect:
             yield Protect(name=name, by=case.by)
         return
     temporary = marks.name_for_new(name, case.token)
     yield MakeUnfinished(name=temporary, of=name, by=case.by, clauses=request.clauses)
-    if request.extensions:
-        yield InstallExtensions(name=temporary, extensions=request.extensions)
     yield Publish(name=temporary, to=name, by=case.by)
-    if request.initializes:
-        yield Initialize(name=name, how=request.how)
+    yield from filling(case)
     yield finish(case)

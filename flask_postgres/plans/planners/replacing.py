@@ -11,11 +11,11 @@ from ..steps import (
     REPLACE,
     CloseToOthers,
     CreateDatabase,
+    CreateInside,
     Discard,
     DropDatabase,
     Finish,
     Initialize,
-    InstallExtensions,
     MakeUnfinished,
     Protect,
     Rehearse,
@@ -37,14 +37,10 @@ def replace(case: Situation, old: Database) -> Plan:
         *removing_leftovers(case, agreed=request.force_disconnect),
         MakeUnfinished(name=new, of=case.name, by=case.by, clauses=clauses, like=old, parameters=parameters),
     ]
-    if request.extensions:
-        steps.append(InstallExtensions(name=new, extensions=request.extensions))
     if request.force_disconnect or any(session.citus for session in old.sessions):
         steps.append(CloseToOthers(database=old, by=case.by))
     steps.append(Swap(old=old, new=new, aside=aside, by=case.by))
-    if request.initializes:
-        guarded = None if request.init_chosen else aside
-        steps.append(Initialize(name=case.name, how=request.how, aside=guarded))
+    steps += filling(case, former=old, aside=None if request.init_chosen else aside)
     steps.append(finish(case, former=old, aside=aside))
     which = f'the old database "{case.name}"' if request.among_others else "the old database"
     steps.append(Discard(name=aside, of=case.name, outcome=f"{which} was deleted"))
@@ -54,6 +50,32 @@ def replace(case: Situation, old: Database) -> Plan:
         destroys=old,
         notes=(*lost, *_other_template(case, old), *leftover_notes(case, redone=True)),
     )
+
+
+def filling(
+    case: Situation,
+    *,
+    former: Database | None = None,
+    aside: str | None = None,
+    transient: bool = True,
+    said: bool = False,
+) -> t.Iterator[Step]:
+    """Yield the steps that fill a database which has its real name: what settings name, then the app.
+
+    :param former: the database that it replaces.
+    :param aside: see :class:`Initialize`; so for the others.
+    """
+    request, role = case.request, case.facts.role.name
+    owner = request.clauses.get("owner") or (former and former.owner) or role
+    if request.schemas or request.extensions:
+        yield CreateInside(
+            name=case.name,
+            schemas=request.schemas,
+            extensions=request.extensions,
+            owner=None if owner == role else str(owner),
+        )
+    if request.initializes:
+        yield Initialize(name=case.name, how=request.how, aside=aside, transient=transient, said=said)
 
 
 def finish(case: Situation, *, former: Database | None = None, aside: str | None = None) -> Finish:
@@ -93,10 +115,7 @@ def _drop_first(case: Situation, old: Database) -> Plan:
         DropDatabase(database=old, force=by_force(case, old), phase=REPLACE),
         CreateDatabase(name=case.name, clauses=clauses, like=old, parameters=parameters, phase=REPLACE),
     ]
-    if request.extensions:
-        steps.append(InstallExtensions(name=case.name, extensions=request.extensions, phase=REPLACE))
-    if request.initializes:
-        steps.append(Initialize(name=case.name, how=request.how, said=True))
+    steps += filling(case, former=old, said=True)
     if request.protect:
         steps.append(Protect(name=case.name, by=case.by, comment=old.comment))
     note = Note(f"this cannot be undone here: the database is dropped first, because {reason}")

@@ -3,7 +3,7 @@
 from .base import DISCARD, FILL, FINISH, MAKE, REPLACE, SWAP, Step
 from .creating import CreateDatabase, MakeUnfinished, Publish, Rehearse
 from .dropping import DropDatabase, RemoveLeftover
-from .filling import Initialize, InstallExtensions, LoadApp
+from .filling import CreateInside, Initialize, LoadApp
 from .finishing import Finish, Protect, Unprotect
 from .recovering import PutBack, Reopen
 from .replacing import CloseToOthers, Discard, Swap
@@ -17,11 +17,11 @@ __all__ = [
     "SWAP",
     "CloseToOthers",
     "CreateDatabase",
+    "CreateInside",
     "Discard",
     "DropDatabase",
     "Finish",
     "Initialize",
-    "InstallExtensions",
     "LoadApp",
     "MakeUnfinished",
     "Protect",

@@ -21,31 +21,42 @@ STANDBY_PAUSE = 0.25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InstallExtensions(Step):
-    """Create the extensions that settings name, before anything else is in the database."""
+class CreateInside(Step):
+    """Create the schemas and extensions that settings name, before anything else is in the database.
+
+    It has its real name by then: some extensions work in a database of a certain name only, as pg_cron does.
+
+    :param owner: of the schemas; None for the role that we are.
+    """
 
     name: str
-    extensions: tuple[str, ...]
+    schemas: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    owner: str | None = None
+    phase: int = FILL
     undoable: t.ClassVar[bool] = False
 
     def describe(self) -> str:
-        return f'create the extensions {", ".join(self.extensions)} in "{self.name}"'
+        named = [("schemas", self.schemas), ("extensions", self.extensions)]
+        what = " and ".join(f"the {kind} {', '.join(names)}" for kind, names in named if names)
+        return f'create {what} in "{self.name}"'
 
     def actions(self) -> tuple[Action, ...]:
-        statements = (ddl.CreateExtension(name) for name in self.extensions)
-        return tuple(Plain(f"run {ddl.sql_text(statement)}", (statement,)) for statement in statements)
+        schemas = [ddl.CreateSchema(name, self.owner) for name in self.schemas]
+        extensions = [ddl.CreateExtension(name) for name in self.extensions]
+        return tuple(Plain(f"run {ddl.sql_text(each)}", (each,)) for each in (*schemas, *extensions))
 
     def faults(self, facts: Facts) -> Faults:
         yield from preflight.extensions(facts)
 
     def run(self, context: StepContext) -> None:
-        if context.make_extensions is not None:
-            context.make_extensions(self.name, self.extensions)
-            return
         # An extension is created in the first schema of the search path.
         with context.connector.open(self.name, own_search_path=False) as session:
             for action in self.actions():
-                action.send(session)
+                if context.make_extensions is None or isinstance(action.statements[0], ddl.CreateSchema):
+                    action.send(session)
+        if context.make_extensions is not None and self.extensions:
+            context.make_extensions(self.name, self.extensions)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
