@@ -41,8 +41,8 @@ def create_db(
 
     :param uri: of the database: a string, a SQLAlchemy URL or a :class:`PostgresUri`. Its user needs
         CREATEDB.
-    :param admin_dbname: the database to connect to meanwhile; ``postgres`` when None, and ``template1``
-        when that is out of reach.
+    :param admin_dbname: the database to connect to meanwhile; when None, ``postgres``, or, when that is
+        out of reach, ``template1`` or the target.
     :param template: the database to copy; ``template1`` when None.
     :param schemas: created in the database where they are missing.
     :param extensions: likewise, after the schemas.
@@ -88,8 +88,8 @@ def drop_db(
     It waits for other commands that work on the same database, and installs no signal handlers.
 
     :param uri: of the database: a string, a SQLAlchemy URL or a :class:`PostgresUri`.
-    :param admin_dbname: the database to connect to meanwhile; ``postgres`` when None, and ``template1``
-        when that is out of reach.
+    :param admin_dbname: the database to connect to meanwhile; when None, ``postgres``, or, when that is
+        out of reach, ``template1`` or the target.
     :param connect_timeout: seconds, for each connection.
     :param timeout: seconds to wait for other commands on the same database.
     :param reporter: is told what happens; nothing is printed when None.
@@ -108,26 +108,14 @@ def drop_db(
 def database_exists(uri: Uri, *, admin_dbname: str | None = None, connect_timeout: float = 10) -> bool:
     """Tell whether a database exists, as ``pg_database`` says.
 
-    When the database to administer from cannot be reached, the target itself is asked.
-
     :param uri: of the database: a string, a SQLAlchemy URL or a :class:`PostgresUri`.
-    :param admin_dbname: the database to connect to meanwhile; ``postgres`` when None, and ``template1``
-        when that is out of reach.
+    :param admin_dbname: the database to connect to meanwhile; when None, ``postgres``, or, when that is
+        out of reach, ``template1`` or the target.
     :param connect_timeout: seconds, for each connection.
     :raises CannotConnect: if nobody could be asked: that is never "it does not exist".
     """
-    from .errors import CannotConnect
-
     uri = PostgresUri(uri)
-    connector = _connector(uri, admin_dbname, connect_timeout, None)
-    try:
-        session = connector.admin()
-    except CannotConnect as first:
-        try:
-            session = connector.target()
-        except CannotConnect:
-            raise first from None
-    with session:
+    with _connector(uri, admin_dbname, connect_timeout, None).anywhere() as session:
         query = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = :name"
         return session.value(query, name=uri.dbname) is not None
 

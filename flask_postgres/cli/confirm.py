@@ -40,6 +40,8 @@ def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], No
 
 
 def _fate(plan: Plan) -> str:
+    if plan.destroys is not None and plan.inside:
+        return "will lose what is in it for good"
     if plan.destroys is not None:
         return "will be lost for good"
     if plan.unprotects is not None:

@@ -105,6 +105,7 @@ def _request(
         force_disconnect=bool(options.get("force_disconnect")),
         if_missing=bool(options.get("if_missing")),
         protect=settings.protect,
+        reset_with=settings.reset_with,
         among_others=among_others,
         how=how,
         init_chosen=options.get("init_with") is not None,

@@ -23,6 +23,7 @@ CREATION = (
     "icu_locale",
     "tablespace",
     "connection_limit",
+    "reset_with",
     "schemas",
     "extensions",
     "protect",

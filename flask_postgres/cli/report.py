@@ -34,6 +34,7 @@ class Report:
     :param error: why it could not.
     :param migrations: where the app's migrations stand; None when it has none, or the database cannot be
         asked; an error when they could not be read.
+    :param filled_by: what would fill the database, in words; None when the app has nothing for it.
     :param embedded: the embedded server, when it is the one.
     """
 
@@ -41,6 +42,7 @@ class Report:
     status: Status | None = None
     error: FlaskPostgresError | None = None
     migrations: MigrationState | FlaskPostgresError | None = None
+    filled_by: str | None = None
     embedded: ServerInfo | None = None
 
     @property
@@ -53,6 +55,8 @@ class Report:
             found.append(self.migrations.message)
         elif self.migrations is not None and self.migrations.behind:
             found.append("the migrations are behind")
+        elif self.status.condition == "empty" and self.filled_by is not None:
+            found.append(f'database "{self.status.dbname}" is empty: {self.filled_by} did not run')
         return tuple(reason for reason in found if reason)
 
     @property
@@ -173,6 +177,7 @@ _LEFT = {
     "unfinished": "not complete",
     "blocked": "closed to connections",
     "invalid": "half dropped",
+    "inside": "what the database held, set aside",
     "foreign": "left alone, because it has no mark of this tool that counts",
 }
 

@@ -29,6 +29,21 @@ class Plain(t.NamedTuple):
         return None
 
 
+class Together(t.NamedTuple):
+    """Statements that happen together or not at all."""
+
+    doing: str
+    statements: Statements
+
+    def parts(self) -> tuple[Action, ...]:
+        return (self,)
+
+    def send(self, admin: Session) -> Found | None:
+        with admin.transaction(doing=self.doing):
+            admin.run(*self.statements, doing=self.doing)
+        return None
+
+
 class Drop(t.NamedTuple):
     """DROP DATABASE; see :func:`flask_postgres.postgres.dropping.drop`, which may have to repeat it."""
 
@@ -103,7 +118,7 @@ class Transaction(t.NamedTuple):
         return None
 
 
-Action = Plain | Drop | Change | Transaction
+Action = Plain | Together | Drop | Change | Transaction
 """Something that a step does to the server: its statements, and how they are sent."""
 
 

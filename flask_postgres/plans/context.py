@@ -32,6 +32,7 @@ class StepContext:
     :param hold: a context in which signals wait: for a statement that must not be interrupted.
     :param made: the OID of the database that this plan creates for a name; None as long as it is unknown.
     :param protected: the databases that this plan has protected.
+    :param fresh: whether the app has nothing in the target any more, or yet.
     :param filled: whether the app has filled the database.
     :param outcomes: what is reported once nothing can undo it.
     :param remarks: what undoing has to report, other than that all is as it was.
@@ -48,6 +49,7 @@ class StepContext:
     hold: t.Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     made: dict[str, int | None] = dataclasses.field(default_factory=dict)
     protected: set[str] = dataclasses.field(default_factory=set)
+    fresh: bool = False
     filled: bool = False
     outcomes: list[str] = dataclasses.field(default_factory=list)
     remarks: list[str] = dataclasses.field(default_factory=list)
@@ -67,18 +69,19 @@ class StepContext:
     def token(self) -> str:
         return self.connector.token
 
-    def send(self, *actions: Action) -> Found | None:
+    def send(self, *actions: Action, to: Session | None = None) -> Found | None:
         """Send what actions consist of. Steps have no other way to change anything on the server.
 
+        :param to: the session to send it to; that which administers when None.
         :returns: the database that the last of them has looked at.
         """
         found = None
         for action in actions:
             for part in action.parts():
-                found = self._patiently(part)
+                found = self._patiently(part, to or self.admin)
         return found
 
-    def _patiently(self, action: Action) -> Found | None:
+    def _patiently(self, action: Action, session: Session) -> Found | None:
         """Send an action, again for as long as it waits for a lock: each attempt ends after two seconds.
 
         Where another command changes the same row at the same moment, both may lose. It is then tried once
@@ -87,7 +90,7 @@ class StepContext:
         told = tried = False
         while True:
             try:
-                return action.send(self.admin)
+                return action.send(session)
             except LostRace as error:
                 if tried or not error.transient:
                     raise

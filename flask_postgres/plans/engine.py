@@ -9,10 +9,11 @@ import time
 import typing as t
 
 from ..errors import CannotConnect, FlaskPostgresError, LostRace, Unsupported
-from ..postgres import catalogue, contents
+from ..postgres import catalogue, contents, inside
 from ..postgres.admin import Connector
 from ..postgres.capabilities import Capabilities, from_answers
 from ..postgres.facts import Database, Facts
+from ..postgres.marks import State
 from ..postgres.session import Session
 from ..uri import PostgresUri
 from . import lock, preflight
@@ -20,6 +21,7 @@ from .context import StepContext
 from .execution import Job, execute
 from .plan import Plan, Request
 from .planners import build
+from .planners.replacing import why_inside
 from .signals import Guard
 
 
@@ -125,6 +127,8 @@ def facts_of(task: Task, session: Session) -> Facts:
     if target is not None and target.abandoned:
         rows = _holds_rows(target, task.context.connector)
         facts = dataclasses.replace(facts, target=dataclasses.replace(target, holds_rows=rows))
+    if target is not None and _reads_inside(task.request, facts):
+        facts = _look_inside(facts, session, task.context.connector)
     if target is not None and facts.citus and task.request.may_destroy:
         facts = dataclasses.replace(facts, can=_with_citus(facts, target, task.context.connector))
     return facts
@@ -191,6 +195,25 @@ def _holds_rows(target: Database, connector: Connector) -> bool:
             return contents.holds_rows(session)
     except CannotConnect:
         return True
+
+
+def _reads_inside(request: Request, facts: Facts) -> bool:
+    """Tell whether a plan depends on what the target holds."""
+    target = facts.target
+    if target is None or target.invalid or not target.allow_connections:
+        return False
+    if request.command in ("setup", "recover", "discard") and not request.overwrite:
+        return target.state in (None, State.PROTECTED)
+    if request.overwrite or request.command == "reset":
+        return why_inside(request, facts) is not None
+    return request.command == "init" and not facts.role.createdb
+
+
+def _look_inside(facts: Facts, admin: Session, connector: Connector) -> Facts:
+    here = admin.dbname == connector.uri.dbname
+    with contextlib.nullcontext(admin) if here else connector.target() as session:
+        found = inside.read(session, server=facts.server)
+        return dataclasses.replace(facts, inside=found, holds_rows=contents.holds_rows(session))
 
 
 def _with_citus(facts: Facts, target: Database, connector: Connector) -> Capabilities:

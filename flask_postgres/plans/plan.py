@@ -10,7 +10,10 @@ from ..postgres.ddl import Clauses
 from ..postgres.facts import Database, Facts
 from ..remedies import Remedy
 from . import preflight
-from .steps import DropDatabase, Step, Swap
+from .steps import DiscardInside, DropDatabase, PutBackInside, SetAsideInside, Step, Swap
+
+if t.TYPE_CHECKING:
+    from ..settings.schema import ResetWith
 
 CommandName = t.Literal[
     "create", "init", "drop", "setup", "reset", "protect", "unprotect", "recover", "discard", "scaffold"
@@ -29,6 +32,7 @@ class Request:
     """What the user wants done to one database.
 
     :param clauses: the clauses of CREATE DATABASE, by their settings' names.
+    :param reset_with: what is replaced: the database, or what is in its schemas.
     :param among_others: whether the command is about other databases as well: all of them or none.
     :param how: what initializing will run, in words.
     :param uri_typed: whether the user has typed the target's URI, and not left it to a configuration.
@@ -44,6 +48,7 @@ class Request:
     force_disconnect: bool = False
     if_missing: bool = False
     protect: bool = False
+    reset_with: ResetWith = "auto"
     among_others: bool = False
     how: str = "the app's own means"
     init_chosen: bool = False
@@ -92,7 +97,12 @@ class Plan:
     @property
     def replaces(self) -> str | None:
         """The name of the database that is set aside, and put back if anything fails."""
-        return next((step.old.name for step in self.steps if isinstance(step, Swap)), None)
+        return next((step.old.name for step in self.steps if isinstance(step, (Swap, SetAsideInside))), None)
+
+    @property
+    def inside(self) -> bool:
+        """Whether the database itself stays, and only what is in it is lost."""
+        return any(isinstance(step, (SetAsideInside, PutBackInside, DiscardInside)) for step in self.steps)
 
     @property
     def at_stake(self) -> Database | None:

@@ -151,6 +151,16 @@ def taking_away(database: Database, facts: Facts) -> Faults:
             f'database "{database.name}" is a template.',
             remedy=Sql("Run", f"ALTER DATABASE {quoted(database.name)} IS_TEMPLATE false"),
         )
+    yield from depended_on(database)
+    for slot in database.slots:
+        yield DatabaseInUse(
+            f'database "{database.name}" has the logical replication slot "{slot}".',
+            remedy=Sql("Run", f"SELECT pg_drop_replication_slot('{slot}')"),
+        )
+
+
+def depended_on(database: Database) -> Faults:
+    """Yield what works on a database without a session."""
     if database.prepared:
         yield DatabaseInUse(
             f'database "{database.name}" has {database.prepared} prepared transactions.',
@@ -162,11 +172,6 @@ def taking_away(database: Database, facts: Facts) -> Faults:
             f'database "{database.name}" has {database.subscriptions} subscriptions.',
             remedy=f"{_opened(database)}In it, run DROP SUBSCRIPTION for each (see pg_subscription).",
         )
-    for slot in database.slots:
-        yield DatabaseInUse(
-            f'database "{database.name}" has the logical replication slot "{slot}".',
-            remedy=Sql("Run", f"SELECT pg_drop_replication_slot('{slot}')"),
-        )
 
 
 def _opened(database: Database) -> str:
@@ -174,6 +179,14 @@ def _opened(database: Database) -> str:
     if database.allow_connections:
         return ""
     return f"Let yourself in: ALTER DATABASE {quoted(database.name)} ALLOW_CONNECTIONS true. "
+
+
+def granting_create(dbname: str, facts: Facts) -> Sql:
+    """Return what lets our role create schemas in a database."""
+    return Sql(
+        "As the database's owner, run",
+        f"GRANT CREATE ON DATABASE {quoted(dbname)} TO {quoted(facts.role.name)}",
+    )
 
 
 def owning(database: Database, facts: Facts) -> Faults:

@@ -81,7 +81,7 @@ class Connector:
         """Open a session to the database to administer from.
 
         When the user has not chosen one and ``postgres`` is out of reach, ``template1`` is tried, which
-        every cluster has.
+        every cluster has, and then the target: some hosts let a role into its own database alone.
 
         :raises CannotConnect: if there is none.
         """
@@ -89,20 +89,41 @@ class Connector:
             return self._chosen(self.admin_dbname)
         try:
             return self.open("postgres")
-        except (errors.ServerUnreachable, errors.AuthenticationFailed):
+        except errors.ServerUnreachable:
             raise
         except errors.CannotConnect as first:
-            if first.sqlstate == "53300":
+            # 28000 is a pg_hba.conf that does not list it; with a wrong password one attempt is enough.
+            if first.sqlstate == "53300" or (
+                isinstance(first, errors.AuthenticationFailed) and first.sqlstate != "28000"
+            ):
                 raise
-            try:
-                session = self.open("template1")
-            except errors.CannotConnect:
-                if _about_database(first, "postgres"):
-                    first.remedies = (
-                        Option("Name a database that this role may connect to: {}", "admin_dbname"),
+            for dbname in ("template1", self.uri.dbname):
+                with contextlib.suppress(errors.CannotConnect):
+                    session = self.open(dbname)
+                    self.reporter.detail(
+                        f'administering from "{dbname}", for "postgres" is out of reach: {first}'
                     )
+                    return session
+            if _about_database(first, "postgres"):
+                hint = "Name a database that this role may connect to: {}"
+                first.remedies = (Option(hint, "admin_dbname"),)
+            raise
+
+    def anywhere(self) -> Session:
+        """Open a session from where the server can be asked: that of :meth:`admin`, else the target itself.
+
+        :raises CannotConnect: if there is none.
+        """
+        try:
+            return self.admin()
+        except errors.ServerUnreachable:
+            raise
+        except errors.CannotConnect as first:
+            try:
+                session = self.target()
+            except errors.CannotConnect:
                 raise first from None
-            self.reporter.detail(f'administering from "template1", for "postgres" is out of reach: {first}')
+            self.reporter.detail(f"asking the database itself, for the other is out of reach: {first}")
             return session
 
     def target(self) -> Session:

@@ -54,6 +54,7 @@ def read(
     return Facts(
         role=role,
         server=raw["server"],
+        alive=frozenset(alive),
         can=from_answers(raw["version"], int(raw["version_num"])),
         version_text=raw["version"],
         admin_dbname=session.dbname,

@@ -123,6 +123,57 @@ class CreateSchema(ExecutableDDLElement):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class RenameSchema(ExecutableDDLElement):
+    """``ALTER SCHEMA … RENAME TO``."""
+
+    name: str
+    to: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CommentOnSchema(ExecutableDDLElement):
+    """``COMMENT ON SCHEMA``; None removes it."""
+
+    name: str
+    comment: str | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DropSchema(ExecutableDDLElement):
+    """``DROP SCHEMA``; cascading it takes what lies in it."""
+
+    name: str
+    cascade: bool = False
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SetSchema(ExecutableDDLElement):
+    """``ALTER … SET SCHEMA`` of any object.
+
+    :param kind: as ``pg_identify_object`` names it; so is the identity, which is SQL already.
+    """
+
+    kind: str
+    identity: str
+    to: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DropObjects(ExecutableDDLElement):
+    """``DROP … IF EXISTS … CASCADE`` of objects of one kind; see :class:`SetSchema`."""
+
+    kind: str
+    identities: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DropExtension(ExecutableDDLElement):
+    """``DROP EXTENSION IF EXISTS … CASCADE``."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class CreateExtension(ExecutableDDLElement):
     """``CREATE EXTENSION IF NOT EXISTS … CASCADE``."""
 
@@ -152,6 +203,11 @@ class _Compile(t.NamedTuple):
     def literal(self, text: str) -> str:
         # Not by the compiler, which may double backslashes; in our sessions they are plain characters.
         return str(_TEXT.literal_processor(self.compiler.dialect)(text))
+
+    def raw(self, sql: str) -> str:
+        """Return SQL of the server's own, as the driver takes it: some double every percent sign."""
+        doubled = self.name("%") == '"%%"'
+        return sql.replace("%", "%%") if doubled else sql
 
     def role(self, role: str | None) -> str:
         return "PUBLIC" if role is None else self.name(role)
@@ -247,6 +303,47 @@ def _create_schema(element: CreateSchema, compiler: DDLCompiler, **_: t.Any) -> 
     to = _Compile(compiler)
     owner = "" if element.owner is None else f" AUTHORIZATION {to.name(element.owner)}"
     return f"CREATE SCHEMA IF NOT EXISTS {to.name(element.name)}{owner}"
+
+
+@compiles(RenameSchema)
+def _rename_schema(element: RenameSchema, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    return f"ALTER SCHEMA {to.name(element.name)} RENAME TO {to.name(element.to)}"
+
+
+@compiles(CommentOnSchema)
+def _comment_on_schema(element: CommentOnSchema, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    comment = "NULL" if element.comment is None else to.literal(element.comment)
+    return f"COMMENT ON SCHEMA {to.name(element.name)} IS {comment}"
+
+
+@compiles(DropSchema)
+def _drop_schema(element: DropSchema, compiler: DDLCompiler, **_: t.Any) -> str:
+    cascade = " CASCADE" if element.cascade else ""
+    return f"DROP SCHEMA {_Compile(compiler).name(element.name)}{cascade}"
+
+
+@compiles(SetSchema)
+def _set_schema(element: SetSchema, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    return f"ALTER {_keyword(element.kind)} {to.raw(element.identity)} SET SCHEMA {to.name(element.to)}"
+
+
+@compiles(DropObjects)
+def _drop_objects(element: DropObjects, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    identities = ", ".join(map(to.raw, element.identities))
+    return f"DROP {_keyword(element.kind)} IF EXISTS {identities} CASCADE"
+
+
+def _keyword(kind: str) -> str:
+    return kind.removesuffix(" object").upper()  # "statistics object"
+
+
+@compiles(DropExtension)
+def _drop_extension(element: DropExtension, compiler: DDLCompiler, **_: t.Any) -> str:
+    return f"DROP EXTENSION IF EXISTS {_Compile(compiler).name(element.name)} CASCADE"
 
 
 @compiles(CreateExtension)

@@ -9,6 +9,7 @@ import dataclasses
 import os
 
 from .capabilities import Capabilities
+from .inside import Inside
 from .marks import Mark, State
 
 INVALID = -2
@@ -163,6 +164,9 @@ class Facts:
     :param address: of the server, as the connection that was asked has it; empty when none was.
     :param target: the target; None when it does not exist.
     :param server: the system identifier of the cluster; None where the server does not tell.
+    :param inside: what the target holds; None when it was not asked.
+    :param holds_rows: whether a table in it may hold a row; asked together with that.
+    :param alive: the tokens of commands that are at work.
     :param relatives: databases of ours that were made for the target or out of it.
     :param foreign: databases whose names look like it, and that bear no mark that counts.
     :param citus: whether the server has Citus, which each database may use or not.
@@ -188,6 +192,9 @@ class Facts:
     cluster_name: str | None = None
     target: Database | None = None
     server: str | None = None
+    inside: Inside | None = None
+    holds_rows: bool = False
+    alive: frozenset[str] = frozenset()
     relatives: tuple[Database, ...] = ()
     foreign: tuple[Database, ...] = ()
     template: Database | None = None

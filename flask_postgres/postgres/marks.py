@@ -41,6 +41,7 @@ class Mark:
     :param token: names the command that made the mark.
     :param allowed: whether connections were allowed before the command closed the database.
     :param superseded: whether another database has taken its place for good.
+    :param moved: of a schema in which content of another is: whether that stayed, and its objects were moved.
     :param oid: the OID of the database that was marked; a restored or copied database has another.
     :param server: the system identifier of its server.
     """
@@ -50,6 +51,7 @@ class Mark:
     token: str | None = None
     allowed: bool = True
     superseded: bool = False
+    moved: bool = False
     oid: int | None = None
     server: str | None = None
 
@@ -64,6 +66,8 @@ class Mark:
             values["allowed"] = False
         if self.superseded:
             values["superseded"] = True
+        if self.moved:
+            values["moved"] = True
         if self.oid is not None:
             values["oid"] = self.oid
         if self.server is not None:
@@ -159,7 +163,7 @@ def _read(line: str) -> Mark | None:
         mark = Mark(State(found["state"] if found else ""), **values)
     except (ValueError, TypeError, RecursionError):
         return Mark(State.PROTECTED)
-    texts, flags = (mark.of, mark.token, mark.server), (mark.allowed, mark.superseded)
+    texts, flags = (mark.of, mark.token, mark.server), (mark.allowed, mark.superseded, mark.moved)
     sound = all(value is None or isinstance(value, str) for value in texts) and {*map(type, flags)} == {bool}
     sound = sound and (mark.oid is None or type(mark.oid) is int)
     return mark if sound else Mark(State.PROTECTED)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import CannotConnect, ServerError, ServerUnreachable
+from ..errors import ServerError
 from ..remedies import Command, Sql
-from . import catalogue, contents, ddl
+from . import catalogue, contents, ddl, inside
 from .admin import Connector
 from .capabilities import from_answers
 from .facts import Facts, OtherSession
 from .marks import State
 from .session import Session
 
-Condition = t.Literal["missing", "complete", "unfinished", "blocked", "aside", "invalid", "closed"]
+Condition = t.Literal["missing", "empty", "complete", "unfinished", "blocked", "aside", "invalid", "closed"]
 """The state of the target. One that is ``unfinished`` or ``blocked`` may be a living command's work."""
 
 
@@ -22,12 +22,13 @@ Condition = t.Literal["missing", "complete", "unfinished", "blocked", "aside", "
 class Leftover:
     """What an interrupted command has left, and what removes it or puts it back.
 
-    :param kind: ``aside`` is a former database, ``unmade`` the beginning of a new one, ``foreign`` a database
-        that only its name makes look like one of these; the others are the target's own condition.
+    :param kind: ``aside`` is a former database, ``inside`` a schema with what the database held before,
+        ``unmade`` the beginning of a new one, ``foreign`` a database that only its name makes look like one
+        of these; the others are the target's own condition.
     """
 
     name: str
-    kind: t.Literal["aside", "unmade", "unfinished", "blocked", "invalid", "foreign"]
+    kind: t.Literal["aside", "unmade", "unfinished", "blocked", "invalid", "foreign", "inside"]
     size: int | None
     remedy: Command | Sql
 
@@ -57,6 +58,13 @@ class Status:
             return "invalid"
         if target.state in (State.UNFINISHED, State.BLOCKED, State.ASIDE):
             return t.cast("Condition", target.state.value)
+        content = self.facts.inside
+        if content is not None and any(
+            schema.mark and not schema.mark.superseded for schema in content.asides
+        ):
+            return "unfinished"
+        if content is not None and content.empty:
+            return "empty"
         return "complete" if target.allow_connections else "closed"
 
     @property
@@ -64,7 +72,9 @@ class Status:
         """Whether a living command is making the database, or putting another in its place."""
         target = self.facts.target
         marked = [*self.facts.relatives, *([target] if target and target.mark else [])]
-        return any(item.maker_alive for item in marked)
+        content = self.facts.inside
+        inside = {schema.mark.token for schema in content.asides if schema.mark} if content else set()
+        return any(item.maker_alive for item in marked) or bool(inside & self.facts.alive)
 
     @property
     def connectable(self) -> bool:
@@ -90,7 +100,7 @@ class Status:
     @property
     def reason(self) -> str | None:
         """Why the database is not ready to be used; None if it is."""
-        if self.condition != "complete":
+        if self.condition not in ("complete", "empty"):
             verb = "" if self.condition == "missing" else "is "
             return f'database "{self.dbname}" {verb}{describe(self)}'
         return None if self.connectable else self.error
@@ -102,7 +112,7 @@ def look(connector: Connector) -> Status:
     :raises ServerError: if nobody can be asked: that is never "it does not exist".
     """
     dbname = connector.uri.dbname
-    with _any_session(connector) as session:
+    with connector.anywhere() as session:
         facts = catalogue.read(session, dbname)
         status = Status(dbname=dbname, facts=facts, shares=connector.shares(session))
         if session.dbname == dbname:
@@ -123,6 +133,7 @@ def describe(status: Status) -> str:
     busy = status.at_work
     words: dict[Condition, str] = {
         "missing": "does not exist" + ("; a command is making it" if busy else ""),
+        "empty": "empty: nothing of the app is in it" + _stale(status),
         "complete": "complete" + ("; a command is at work on it" if busy else "") + _stale(status),
         "unfinished": "unfinished: a command " + ("is at work on it" if busy else "was interrupted"),
         "blocked": "closed to connections by a command that " + ("is at work" if busy else "was interrupted"),
@@ -140,23 +151,9 @@ def _stale(status: Status) -> str:
     return f'; its mark "{target.stale_mark.state.value}" was made for another database and does not count'
 
 
-def _any_session(connector: Connector) -> Session:
-    try:
-        return connector.admin()
-    except ServerUnreachable:
-        raise
-    except CannotConnect as first:
-        try:
-            session = connector.target()
-        except CannotConnect:
-            raise first from None
-        connector.reporter.detail(f"asking the database itself, for the other is out of reach: {first}")
-        return session
-
-
 def _look_inside(status: Status, session: Session) -> Status:
     tables = contents.count_tables(session)
-    facts = status.facts
+    facts = dataclasses.replace(status.facts, inside=inside.read(session, server=status.facts.server))
     if session.value("SELECT to_regclass('pg_catalog.pg_dist_node')") is not None:
         nodes = int(session.value("SELECT count(*) FROM pg_catalog.pg_dist_node WHERE groupid <> 0"))
         can = from_answers(facts.version_text, facts.can.version, citus_nodes=nodes)
@@ -181,10 +178,13 @@ def _leftovers(facts: Facts, condition: Condition) -> t.Iterator[Leftover]:
         elif condition == "invalid":
             yield Leftover(target.name, "invalid", target.size, Command("Remove it", "drop"))
     replaced = condition not in ("missing", "unfinished")
+    drop, restore = Command("Drop it", "recover --discard"), Command("Restore it", "recover")
     for item in asides:
         superseded = replaced and item.mark is not None and item.mark.superseded
-        drop, restore = Command("Drop it", "recover --discard"), Command("Restore it", "recover")
         yield Leftover(item.name, "aside", item.size, drop if superseded or item.invalid else restore)
+    for schema in facts.inside.asides if facts.inside else ():
+        if schema.mark and schema.mark.token not in facts.alive:
+            yield Leftover(schema.name, "inside", None, drop if schema.mark.superseded else restore)
     for item in facts.unmade:
         yield Leftover(item.name, "unmade", item.size, Command("Remove it", "recover"))
     for item in facts.foreign:

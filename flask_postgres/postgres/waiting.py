@@ -6,7 +6,7 @@ import dataclasses
 import time
 import typing as t
 
-from ..errors import AuthenticationFailed, CannotConnect, ServerError, ServerUnreachable
+from ..errors import AuthenticationFailed, ServerError, ServerUnreachable
 from ..remedies import Option
 from .admin import Connector
 from .probe import address_text
@@ -60,14 +60,9 @@ def _attempt(connector: Connector, *, seconds: float) -> ServerError | None:
     limit = min(connector.connect_timeout, max(seconds, 1))
     connector = dataclasses.replace(connector, connect_timeout=limit)
     try:
-        connector.admin().close()
-    except ServerError as first:
-        if can_heal(first) or not isinstance(first, CannotConnect):
-            return first
-        try:
-            connector.target().close()  # the role may have no way into the other one
-        except ServerError as second:
-            return second if can_heal(second) else first
+        connector.anywhere().close()
+    except ServerError as error:
+        return error
     return None
 
 

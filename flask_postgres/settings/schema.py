@@ -40,6 +40,7 @@ Kind = t.Literal[
 
 Group = t.Literal["target", "guard", "create", "init", "server"]
 
+ResetWith = t.Literal["auto", "database", "schema"]
 InitWith = t.Literal["auto", "callback", "migrations", "create_all"]
 
 ServerMode = t.Literal["auto", "embedded", "external"]
@@ -200,6 +201,14 @@ class Settings:
         example=50,
         help="The maximum number of concurrent sessions of a new database; -1 means no limit.",
         unset="no limit",
+    )
+    reset_with: ResetWith = setting(
+        "auto",
+        kind="choice",
+        group="create",
+        flags=("--reset-with",),
+        choices=t.get_args(ResetWith),
+        help="What reset replaces: the database, or what is in its schemas; auto prefers the former.",
     )
     schemas: tuple[str, ...] = setting(
         (),

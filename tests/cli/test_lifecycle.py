@@ -69,11 +69,11 @@ def test_drop(project: Project, server: Server, dbname: str, driver: str) -> Non
 def test_setup_only_initializes_what_exists(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(dbname)).here("create")
     before = oid(server, dbname)
-    for expected in (["Fido"], ["Fido", "Fido"]):
+    for expected, also in ((["Fido"], ", and is empty"), (["Fido", "Fido"], "")):
         result = project.here("setup")
         assert result.code == 0
         assert said(result) == [
-            f'database "{dbname}" already exists',
+            f'database "{dbname}" already exists{also}',
             f'database "{dbname}" was initialized',
         ]
         assert pets(server, dbname) == expected
@@ -111,8 +111,9 @@ def test_a_failed_init_says_what_stays(project: Project, server: Server, dbname:
     """The one exception to "nothing changes": what the callback itself committed to an older database."""
     project.app(server.uri(dbname), callback="db.create_all(); raise RuntimeError('no seeds')")
     project.here("create")
+    server.execute("CREATE TABLE older (id int)", dbname=dbname)
     assert error(project.here("setup")).endswith(f'What it had committed to "{dbname}" stays.')
-    assert tables(server, dbname) == {"pet"}
+    assert tables(server, dbname) == {"older", "pet"}
 
 
 @pytest.mark.parametrize("command", ["create", "setup"])

@@ -49,7 +49,7 @@ def test_a_role_that_may_not_create(
     project.app(server.uri(dbname, driver, user=plain_role)).here("init")
     before = oid(server, dbname)
     for arguments in (["reset", "--force"], ["setup", "-o", "-f"], ["create", "-o", "-f"]):
-        assert error(project.here(*arguments)) == (
+        assert error(project.here(*arguments, "--reset-with", "database")) == (
             'the role "plain" may not create databases (CREATEDB is not inherited).'
             " As a superuser, run: ALTER ROLE plain CREATEDB"
         )

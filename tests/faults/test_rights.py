@@ -84,11 +84,14 @@ def test_an_owner_without_createdb(world: World) -> None:
     world.app(user="owner_only")
     old = world.old_database(owner="owner_only")
     for command in (("reset", "-f"), ("create", "-o", "-f"), ("setup", "-o", "-f", "-fd")):
-        result = world.run(*command)
+        result = world.run(*command, "--reset-with", "database")
         assert result.code == 1
         assert "ALTER ROLE owner_only CREATEDB" in result.err
         assert world.state() == old
         assert world.rows() == OLD_ROWS
+    assert world.run("reset", "-f").code == 0  # what is in it is replaced
+    assert world.state() == old
+    assert world.rows() == NEW_ROWS
     assert world.run("drop", "-f").code == 0
     assert world.names() == set()
 
@@ -101,8 +104,15 @@ def test_a_role_with_only_connect(world: World, command: tuple[str, ...]) -> Non
     old = world.old_database()
     result = world.run(*command)
     assert result.code == 1
-    assert "GRANT app_dev TO connect_only" in result.err
-    assert ("ALTER ROLE connect_only CREATEDB" in result.err) == (command[0] != "drop")
+    if command[0] == "drop":
+        assert "GRANT app_dev TO connect_only" in result.err
+    else:
+        assert "may not create schemas" in result.err
+        assert "does not own all" in result.err
+    assert world.state() == old
+    typed = world.run(*command, *([] if command[0] == "drop" else ["--reset-with", "database"]))
+    assert "GRANT app_dev TO connect_only" in typed.err
+    assert ("ALTER ROLE connect_only CREATEDB" in typed.err) == (command[0] != "drop")
     assert world.state() == old
 
 
@@ -115,12 +125,15 @@ def test_several_reasons_at_once(world: World) -> None:
         session.execute("INSERT INTO pet (name) VALUES ('prepared')")
         session.execute("PREPARE TRANSACTION 'one'")
         session.autocommit = True
-        result = world.run("reset", "-f")
+        result = world.run("reset", "-f", "--reset-with", "database")
+        inside = world.run("reset", "-f")
         session.execute("ROLLBACK PREPARED 'one'")
     assert result.code == 1
     assert result.err.startswith("Error: 5 checks failed; nothing was changed:\n")
     for reason in ("CREATEDB", "does not own", "is a template", "prepared transaction", "1 open session"):
         assert reason in result.err
+    for reason in ("may not create schemas", "does not own all", "prepared transaction", "1 open session"):
+        assert reason in inside.err
     world.sql("ALTER DATABASE {} IS_TEMPLATE false", world.dbname)
     assert world.state() == old
 
@@ -137,13 +150,18 @@ def test_the_database_named_postgres_is_closed(world: World) -> None:
 
 
 def test_none_is_open(world: World) -> None:
+    """Then the target itself is administered from, and what is in it is replaced."""
     world.app()
     old = world.old_database()
     with _closed(world, "postgres"), _closed(world, "template1"):
+        refused = world.run("reset", "-f", "--reset-with", "database")
+        assert refused.code == 1
+        assert "it works from there" in refused.err
+        assert world.rows() == OLD_ROWS
         result = world.run("reset", "-f")
-    assert result.code == 1
+    assert result.code == 0, str(result)
     assert world.state() == old
-    assert '"postgres"' in result.err
+    assert world.rows() == NEW_ROWS
 
 
 @pytest.mark.parametrize("user", ["app_dev", "signaller"])

@@ -9,6 +9,7 @@ import click
 from .. import options as opt
 
 if t.TYPE_CHECKING:
+    from ...app.discovery import BindKey
     from ...app.migrations import MigrationState
     from ...errors import FlaskPostgresError
     from ...postgres.admin import Connector
@@ -65,7 +66,24 @@ def _look(invocation: Invocation) -> Report:
         return Report(uri=uri, error=error, embedded=embedded)
     asks = found.connectable and None in target.keys  # migrations are the default database's
     migrations = _migrations(invocation, reach) if asks else None
-    return Report(uri=uri, status=found, migrations=migrations, embedded=embedded)
+    filled_by = _filled_by(invocation, target.keys) if found.condition == "empty" else None
+    return Report(uri=uri, status=found, migrations=migrations, filled_by=filled_by, embedded=embedded)
+
+
+def _filled_by(invocation: Invocation, binds: tuple[BindKey, ...]) -> str | None:
+    """Return what init would run, where the app has anything for it."""
+    from ...app.initialize import choose
+    from ...errors import FlaskPostgresError
+
+    if invocation.loaded.app is None:
+        return None
+    settings = invocation.settings
+    how, metadata = settings.init_with, settings.metadata
+    try:
+        choice = choose(invocation.app, invocation.extension, how=how, metadata=metadata, binds=binds)
+    except FlaskPostgresError:
+        return None
+    return str(choice) if choice.kind != "create_all" or choice.table_count else None
 
 
 def _migrations(invocation: Invocation, reach: Connector) -> MigrationState | FlaskPostgresError | None:

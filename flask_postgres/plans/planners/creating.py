@@ -6,15 +6,19 @@ import typing as t
 
 from ...errors import DatabaseMissing, Refused
 from ...postgres import marks
+from ...postgres.facts import Database
+from ...postgres.inside import Inside
 from ...remedies import Command
 from ..plan import Plan
 from ..steps import (
     CreateDatabase,
     Finish,
+    FinishInside,
     LoadApp,
     MakeUnfinished,
     Protect,
     Publish,
+    SetAsideInside,
     Step,
 )
 from .replacing import filling, finish, replace
@@ -39,11 +43,27 @@ def plan_create(case: Situation) -> Plan:
     if target.invalid:
         raise invalid(target)
     exists, notes = f'database "{case.name}" already exists', leftover_notes(case)
+    content = case.facts.inside
+    if content is not None and content.empty and request.initializes:
+        return _fill_empty(case, target, content)
     if request.if_missing:
         return Plan(request=request, outcome=exists, notes=notes)
     return Plan(
         request=request, steps=tuple(filling(case, transient=False, said=True)), outcome=exists, notes=notes
     )
+
+
+def _fill_empty(case: Situation, target: Database, content: Inside) -> Plan:
+    """Plan to initialize a database in which the app has nothing yet: all or nothing, as for a new one."""
+    outcome = f'database "{case.name}" already exists, and is empty'
+    if not content.may_create:
+        steps: tuple[Step, ...] = tuple(filling(case, transient=False, said=True))
+    else:
+        first = SetAsideInside(old=target, inside=content, by=case.by, keep=True)
+        done = (f'database "{case.name}" was initialized',)
+        protect = [Protect(name=case.name, by=case.by, target=target)] if case.request.protect else []
+        steps = (first, *filling(case), *protect, FinishInside(before=first, outcomes=done))
+    return Plan(request=case.request, steps=steps, outcome=outcome, notes=leftover_notes(case))
 
 
 def plan_init(case: Situation) -> Plan:

@@ -7,7 +7,7 @@ from ...postgres.facts import Database
 from ...postgres.marks import State
 from ...remedies import Command
 from ..plan import Note, Plan
-from ..steps import CloseToOthers, DropDatabase, PutBack, Reopen, Step
+from ..steps import CloseToOthers, DiscardInside, DropDatabase, PutBack, PutBackInside, Reopen, Step
 from .situation import Situation, at_work, refuse_at_work, removing_leftovers
 
 
@@ -19,7 +19,7 @@ def plan_recover(case: Situation) -> Plan:
     if target is not None and target.state in (State.BLOCKED, State.ASIDE):
         return Plan(request=request, steps=(Reopen(database=target, by=case.by), *clean), notes=notes)
     if not case.facts.asides:
-        return _without_former(case, clean, notes)
+        return _recover_inside(case, clean, notes) or _without_former(case, clean, notes)
     aside = _chosen(case)
     if aside.invalid:
         raise Refused(
@@ -50,6 +50,11 @@ def plan_discard(case: Situation) -> Plan:
     notes = _out_of_reach(case)
     clean = tuple(removing_leftovers(case, agreed=True))
     if not facts.asides:
+        if target is not None and facts.inside is not None and facts.inside.asides:
+            names = tuple(schema.name for schema in facts.inside.asides)
+            drop = DiscardInside(dbname=case.name, schemas=names, late=False)
+            lost = Note("what an interrupted reset has set aside in it is lost, not what it holds now")
+            return Plan(request=case.request, steps=(drop, *clean), destroys=target, notes=(lost, *notes))
         if target is None or not target.abandoned:
             return plan_recover(case)
         return Plan(request=case.request, steps=clean, unfinished=target, notes=notes)
@@ -60,6 +65,24 @@ def plan_discard(case: Situation) -> Plan:
         only = f'it is the only complete one: there will be no database "{case.name}" at all'
         more.insert(0, Note(only))
     return Plan(request=case.request, steps=(*dropped, *clean), destroys=first, notes=(*more, *notes))
+
+
+def _recover_inside(case: Situation, clean: tuple[Step, ...], notes: tuple[Note, ...]) -> Plan | None:
+    """Plan to put back what a reset inside the database has set aside; None where it has not."""
+    target, content = case.facts.target, case.facts.inside
+    asides = [schema.mark for schema in content.asides if schema.mark] if content is not None else []
+    if content is None or target is None or not asides:
+        return None
+    tokens = {mark.token for mark in asides if not mark.superseded} or {mark.token for mark in asides}
+    if tokens & case.facts.alive:
+        raise at_work(case.name)
+    if len(tokens) > 1:
+        names = ", ".join(schema.name for schema in content.asides)
+        message = f'several resets have set aside what database "{case.name}" held: {names}.'
+        raise Refused(message, remedy=Command("To drop all of it", "recover --discard"))
+    step = PutBackInside(dbname=case.name, inside=content, by=case.by, token=tokens.pop())
+    lost = target if case.facts.holds_rows else None
+    return Plan(request=case.request, steps=(step, *clean), destroys=lost, notes=notes)
 
 
 def _without_former(case: Situation, clean: tuple[Step, ...], notes: tuple[Note, ...]) -> Plan:

@@ -6,19 +6,22 @@ import typing as t
 
 from ...postgres import marks
 from ...postgres.facts import Database, Facts, Parameter
-from ..plan import Note, Plan
+from ..plan import Note, Plan, Request
 from ..steps import (
     REPLACE,
     CloseToOthers,
     CreateDatabase,
     CreateInside,
     Discard,
+    DiscardInside,
     DropDatabase,
     Finish,
+    FinishInside,
     Initialize,
     MakeUnfinished,
     Protect,
     Rehearse,
+    SetAsideInside,
     Step,
     Swap,
 )
@@ -28,6 +31,9 @@ from .situation import Situation, leftover_notes, removing_leftovers
 def replace(case: Situation, old: Database) -> Plan:
     """Plan to put a new database in the place of the old one, all or nothing where the server can."""
     request, facts = case.request, case.facts
+    reason = why_inside(request, facts)
+    if reason is not None:
+        return _replace_inside(case, old, reason)
     if not facts.can.swap or old.invalid:
         return _drop_first(case, old)
     parameters, lost = _carried(old, facts)
@@ -50,6 +56,43 @@ def replace(case: Situation, old: Database) -> Plan:
         destroys=old,
         notes=(*lost, *_other_template(case, old), *leftover_notes(case, redone=True)),
     )
+
+
+def why_inside(request: Request, facts: Facts) -> str | None:
+    """Return why only what is in the target is replaced, and not the database; None where that is."""
+    old, role = facts.target, facts.role
+    if old is None or old.invalid or request.reset_with == "database":
+        return None
+    if request.reset_with == "schema":
+        return "the setting reset_with says so"
+    if not facts.can.transactional_ddl:
+        return None
+    if old.name == facts.admin_dbname:
+        return "it is the database that is administered from"
+    return None if role.createdb else f'the role "{role.name}" may not create databases'
+
+
+def _replace_inside(case: Situation, old: Database, reason: str) -> Plan:
+    request, content = case.request, case.facts.inside
+    assert content is not None, "the engine has looked"
+    first = SetAsideInside(old=old, inside=content, by=case.by, force=request.force_disconnect)
+    outcomes = [f'database "{case.name}" was emptied']
+    if request.initializes:
+        outcomes.append(f'database "{case.name}" was initialized')
+    steps: list[Step] = [first, *filling(case, former=old)]
+    if request.protect:
+        steps.append(Protect(name=case.name, by=case.by, target=old))
+    guarded = request.initializes and not request.init_chosen
+    steps.append(FinishInside(before=first, guarded=guarded, outcomes=tuple(outcomes)))
+    kept = tuple(name for _, name in first.kept())
+    if kept:
+        steps.append(DiscardInside(dbname=case.name, schemas=kept))
+    notes = [Note(f"what is in the database is replaced, and not the database itself: {reason}")]
+    if content.stays:
+        notes.append(Note(f"this stays as it is: {', '.join(content.stays)}"))
+    if request.clauses:
+        notes.append(Note(f"for a new database only, and without effect here: {', '.join(request.clauses)}"))
+    return Plan(request=request, steps=tuple(steps), destroys=old, notes=(*notes, *leftover_notes(case)))
 
 
 def filling(

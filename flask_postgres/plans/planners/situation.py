@@ -62,6 +62,7 @@ def refuse_interrupted(case: Situation) -> None:
     :raises AtWork: see :func:`refuse_at_work`.
     """
     refuse_at_work(case)
+    refuse_interrupted_inside(case)
     target, aside = case.facts.target, case.facts.aside
     if target is not None and target.state in (State.BLOCKED, State.ASIDE):
         message = f'an interrupted command has left database "{case.name}" closed to connections.'
@@ -72,6 +73,23 @@ def refuse_interrupted(case: Situation) -> None:
         raise Refused(
             message, remedy=(Command("Put it back", "recover"), Command(f"drop {them}", "recover --discard"))
         )
+
+
+def refuse_interrupted_inside(case: Situation) -> None:
+    """Refuse where an interrupted reset has set aside what is in the target.
+
+    :raises AtWork: if it is at work still.
+    :raises Refused: with the commands that decide what to keep.
+    """
+    content = case.facts.inside
+    for schema in content.asides if content is not None else ():
+        if schema.mark is None or schema.mark.superseded:
+            continue
+        if schema.mark.token in case.facts.alive:
+            raise at_work(case.name)
+        message = f'an interrupted command has set aside what database "{case.name}" held.'
+        remedies = (Command("Put it back", "recover"), Command("drop it", "recover --discard"))
+        raise Refused(message, remedy=remedies)
 
 
 def refuse_rows(case: Situation) -> None:

@@ -5,6 +5,7 @@ from .creating import CreateDatabase, MakeUnfinished, Publish, Rehearse
 from .dropping import DropDatabase, RemoveLeftover
 from .filling import CreateInside, Initialize, LoadApp
 from .finishing import Finish, Protect, Unprotect
+from .inside import DiscardInside, FinishInside, PutBackInside, SetAsideInside
 from .recovering import PutBack, Reopen
 from .replacing import CloseToOthers, Discard, Swap
 
@@ -19,17 +20,21 @@ __all__ = [
     "CreateDatabase",
     "CreateInside",
     "Discard",
+    "DiscardInside",
     "DropDatabase",
     "Finish",
+    "FinishInside",
     "Initialize",
     "LoadApp",
     "MakeUnfinished",
     "Protect",
     "Publish",
     "PutBack",
+    "PutBackInside",
     "Rehearse",
     "RemoveLeftover",
     "Reopen",
+    "SetAsideInside",
     "Step",
     "Swap",
     "Unprotect",

@@ -54,7 +54,7 @@ class CreateInside(Step):
         with context.connector.open(self.name, own_search_path=False) as session:
             for action in self.actions():
                 if context.make_extensions is None or isinstance(action.statements[0], ddl.CreateSchema):
-                    action.send(session)
+                    context.send(action, to=session)
         if context.make_extensions is not None and self.extensions:
             context.make_extensions(self.name, self.extensions)
 
@@ -87,7 +87,7 @@ class Initialize(Step):
             _reach(context)
         try:
             with context.reporter.progress(f'initializing database "{self.name}"'):
-                if context.made:
+                if context.made or context.fresh:
                     context.load_again()
                 did = context.initialize()
         finally:
