@@ -6,8 +6,9 @@ import dataclasses
 import time
 import typing as t
 
-from ..errors import AuthenticationFailed, ServerError, ServerUnreachable
+from ..errors import AuthenticationFailed, Refused, ServerError, ServerUnreachable
 from ..remedies import Option
+from ..reporting import Reporter
 from .admin import Connector
 from .probe import address_text
 
@@ -49,6 +50,34 @@ def wait(
             raise _too_late(connector, error, timeout)
         sleep(min(pause, left))
         pause, before = min(pause * 1.5, LONGEST_PAUSE), error
+
+
+def until_ready(
+    reasons: t.Callable[[], t.Sequence[str]],
+    *,
+    dbname: str,
+    timeout: float,
+    reporter: Reporter,
+    clock: t.Callable[[], float] = time.monotonic,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until nothing keeps the app from using a database.
+
+    :param reasons: returns what does.
+    :param timeout: seconds; 0 is one attempt.
+    :raises Refused: if it was not ready until then; the message has the reasons.
+    """
+    deadline = clock() + timeout
+    pause, before = FIRST_PAUSE, list[str]()
+    while found := list(reasons()):
+        left = deadline - clock()
+        if not left > 0:
+            message = f'database "{dbname}" is not ready: {"; ".join(found)}.'
+            raise Refused(message, remedy=Option("Give it longer, with {}", "timeout"))
+        if found != before:
+            reporter.note(f"waiting up to {left:.0f} s: {'; '.join(found)}")
+        sleep(min(pause, left))
+        pause, before = min(pause * 1.5, LONGEST_PAUSE), found
 
 
 def can_heal(error: ServerError) -> bool:

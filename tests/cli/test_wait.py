@@ -285,3 +285,19 @@ def listening(answer: bytes) -> t.Iterator[int]:
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
     thread.join(5)
+
+
+def test_until_the_app_can_use_the_database(project: Project, server: Server, dbname: str) -> None:
+    """A worker waits for what another container does."""
+    project.app(server.uri(dbname))
+    before = project.psql("wait", "--ready", "--timeout", "0")
+    assert before.code == 1
+    assert "does not exist. Give it longer, with --timeout" in before.err
+    with project.start("psql", "wait", "--ready", "--timeout", "60") as process:
+        assert process.stderr is not None
+        assert "does not exist" in process.stderr.readline()
+        assert project.psql("create").code == 0
+        assert project.psql("setup").code == 0
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "")
+    assert err.splitlines()[-1] == f'database "{dbname}" is ready'

@@ -8,14 +8,6 @@ import click
 
 from .. import options as opt
 
-if t.TYPE_CHECKING:
-    from ...app.discovery import BindKey
-    from ...app.migrations import MigrationState
-    from ...errors import FlaskPostgresError
-    from ...postgres.admin import Connector
-    from ..context import Invocation
-    from ..report import Report
-
 
 @click.command("status", epilog="Example, in a script: flask psql status --exit-code --quiet")
 @opt.setting_options(*opt.TARGET)
@@ -30,10 +22,12 @@ def command(*, as_json: bool, exit_code: bool, **_: t.Any) -> None:
     not exist is an answer; a server that cannot be asked is an error. With --exit-code the command fails
     unless the database exists, is complete, accepts connections and has every migration of the app.
     """
+    from .. import targets
     from ..context import Invocation
+    from ..look import look
 
     invocation = Invocation.current()
-    report = _look(invocation)
+    report = look(invocation, targets.only(invocation))
     if as_json:
         click.echo(report.as_json(invocation.hide))
     if report.error is not None:
@@ -42,68 +36,3 @@ def command(*, as_json: bool, exit_code: bool, **_: t.Any) -> None:
         invocation.echo_data(report.as_text(invocation.render))
     if exit_code and not report.ready:
         invocation.ctx.exit(1)
-
-
-def _look(invocation: Invocation) -> Report:
-    from ...app.engines import release_all
-    from ...errors import EmbeddedServerError, ServerError
-    from ...postgres import status
-    from .. import targets
-    from ..embedding import ensure_server
-    from ..lifecycle import connector
-    from ..report import Report
-
-    target = targets.only(invocation)
-    uri = target.uri
-    reach = connector(invocation, uri, bind_key=target.keys[0])
-    release_all()
-    embedded = None
-    try:
-        embedded = ensure_server(invocation, invocation.settings, uri, start=False)
-        with invocation.reporter.progress("asking the server"):
-            found = status.look(reach)
-    except (ServerError, EmbeddedServerError) as error:
-        return Report(uri=uri, error=error, embedded=embedded)
-    asks = found.connectable and None in target.keys  # migrations are the default database's
-    migrations = _migrations(invocation, reach) if asks else None
-    filled_by = _filled_by(invocation, target.keys) if found.condition == "empty" else None
-    return Report(uri=uri, status=found, migrations=migrations, filled_by=filled_by, embedded=embedded)
-
-
-def _filled_by(invocation: Invocation, binds: tuple[BindKey, ...]) -> str | None:
-    """Return what init would run, where the app has anything for it."""
-    from ...app.initialize import choose
-    from ...errors import FlaskPostgresError
-
-    if invocation.loaded.app is None:
-        return None
-    settings = invocation.settings
-    how, metadata = settings.init_with, settings.metadata
-    try:
-        choice = choose(invocation.app, invocation.extension, how=how, metadata=metadata, binds=binds)
-    except FlaskPostgresError:
-        return None
-    return str(choice) if choice.kind != "create_all" or choice.table_count else None
-
-
-def _migrations(invocation: Invocation, reach: Connector) -> MigrationState | FlaskPostgresError | None:
-    """Ask where the app's migrations stand; what the app's own scripts do wrong is told, not raised."""
-    from ...app import faults
-    from ...app.migrations import find_migrations
-    from ...app.redirect import redirect
-    from ...app.tagging import tagged
-    from ...errors import ExtensionNotFound, FlaskPostgresError, MigrationFailed
-
-    if invocation.loaded.app is None:
-        return None
-    try:
-        app, extension = invocation.app, invocation.extension
-        with redirect(extension, app, {None: reach.uri}), tagged(extension, reach.application_name):
-            migrations = find_migrations(app, extension)
-            return None if migrations is None else migrations.state()
-    except ExtensionNotFound:
-        return None
-    except FlaskPostgresError as error:
-        return error
-    except Exception as error:  # whatever a foreign env.py makes of the database, status goes on
-        return MigrationFailed(f"the migrations could not be read: {faults.describe(error)}")
