@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import pathlib
 import sys
@@ -11,6 +10,7 @@ import typing as t
 
 import click
 from click.core import ParameterSource
+from werkzeug.utils import cached_property  # without a lock, which an app that patches locks would break
 
 from ..errors import AppNotLoaded, EnvironmentNotAllowed, ExtensionNotFound, FlaskPostgresError, UsageError
 from ..redaction import Redactor
@@ -64,7 +64,7 @@ class Invocation:
         """Return a remedy with the flags that the user has typed."""
         return in_shell(self.ctx)(remedy)
 
-    @functools.cached_property
+    @cached_property
     def loaded(self) -> Loaded:
         """The app, or why it could not be loaded."""
         from flask.cli import ScriptInfo
@@ -88,7 +88,7 @@ class Invocation:
             raise self.loaded.error or AppNotLoaded("there is no app.")
         return self.loaded.app
 
-    @functools.cached_property
+    @cached_property
     def extension(self) -> Extension:
         """The app's extension.
 
@@ -102,7 +102,7 @@ class Invocation:
         """Return every setting with its origin; never fails for a wrong one."""
         return self._resolution
 
-    @functools.cached_property
+    @cached_property
     def _resolution(self) -> Resolution:
         app = self.loaded.app
         return self._resolve(app if app is not None or not self.only_looks else self.loaded.unready)
@@ -146,7 +146,7 @@ class Invocation:
         """The folder in which the command was called."""
         return self._cwd
 
-    @functools.cached_property
+    @cached_property
     def settings(self) -> Settings:
         """The settings.
 

@@ -104,14 +104,23 @@ class Guard:
         os._exit(0 if left_well else 1)
 
     def __enter__(self) -> Guard:
-        if self._program and threading.current_thread() is threading.main_thread():
+        if self._program:
+            self._install()
+        _entered.add(self)
+        if (
+            "gevent" in sys.modules
+        ):  # its loop, in which an app that it has patched waits, prints what it raises
+            hub = sys.modules["gevent"].get_hub()
+            hub.NOT_ERROR = (*hub.NOT_ERROR, Interrupted)
+        return self
+
+    def _install(self) -> None:
+        with contextlib.suppress(ValueError):  # not in the main thread
             for name in _NAMES:
                 number = getattr(signal, name, None)
                 # SIGHUP that is ignored already stays so: the user ran us under nohup.
                 if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._former[number] = signal.signal(number, self._handle)
-        _entered.add(self)
-        return self
 
     def __exit__(self, *_: object) -> None:
         _entered.discard(self)

@@ -10,8 +10,8 @@ import pytest
 
 from flask_postgres.postgres.marks import State
 
-from ..project import Project
-from ..servers import Server
+from ..project import SEED, Project
+from ..servers import Server, wait_until
 from .looking import error, full, mark, oid, pets, said, tables
 
 NOT_READ = (
@@ -429,3 +429,36 @@ def test_ways_to_name_the_app(
         done = subprocess.run(command, cwd=project.folder / folder, env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert (oid(server, f"{dbname}dev") is None) == (words[0] == "drop")
+
+
+PATCHED = {
+    "gevent": "from gevent import monkey; monkey.patch_all()",
+    "eventlet": "import warnings; warnings.simplefilter('ignore'); import eventlet; eventlet.monkey_patch()",
+}
+
+
+@pytest.mark.parametrize("library", PATCHED)
+def test_an_app_that_patches_the_standard_library(
+    project: Project, server: Server, dbname: str, library: str
+) -> None:
+    """Locks, threads and sleeping are others then, from the middle of the command on."""
+    pytest.importorskip(library)
+    project.app(server.uri(dbname), callback=SEED)
+    file = project.folder / "app.py"
+    text = f"{PATCHED[library]}\n{file.read_text()}"
+    file.write_text(text)
+    for words in (["setup"], ["status", "--exit-code"], ["reset", "-f"], ["drop", "-f"]):
+        result = project.psql(*words, "--verbose")  # eventlet prints tracebacks of its own
+        assert result.code == 0, str(result)
+    waits = f"{SEED}; open('reached', 'w'); import time; time.sleep(600)"
+    file.write_text(text.replace(SEED, waits))
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        (project.folder / "reached").unlink(missing_ok=True)
+        with project.start("psql", "setup") as process:
+            wait_until((project.folder / "reached").exists, what="the callback")
+            process.send_signal(signum)
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert f"Error: stopped by {signum.name}. Nothing is left half done.\n" in err
+        assert "Interrupted" not in err, err
+        assert not any(dbname in each for each in server.names())
