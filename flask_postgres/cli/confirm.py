@@ -74,7 +74,7 @@ def embedded_text(facts: Facts) -> str:
 
 
 def _summary(database: Database, facts: Facts) -> t.Iterator[str]:
-    sessions = len([session for session in database.sessions if not session.citus])
+    sessions = len([session for session in database.sessions if session.counted])
     rows = [
         ("server", facts.address + embedded_text(facts)),
         ("user", facts.role.name),

@@ -76,6 +76,12 @@ def _try(
     except CannotConnect as error:
         if error.sqlstate != TOO_MANY_CONNECTIONS:
             raise
+        if held:  # waiting would not help, as long as we hold them
+            message = (
+                f"the server has no free connection, and this command holds {len(held)}, one a database."
+            )
+            hint = Option("Raise max_connections, or give some of the binds at a time: {}", "bind_key")
+            raise Refused(message, remedy=hint) from error
         return "the server has no free connection"
     try:
         refuse_shared(connector, session)

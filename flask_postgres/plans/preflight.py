@@ -228,7 +228,7 @@ def ending_sessions(database: Database, facts: Facts) -> Faults:
 
 def open_sessions(database: Database) -> Faults:
     """Yield a refusal that names the sessions, when ending them was not asked for."""
-    counted = [session for session in database.sessions if not session.citus]
+    counted = [session for session in database.sessions if session.counted]
     if counted:
         yield DatabaseInUse(
             f'database "{database.name}" has {len(counted)} open '
@@ -240,7 +240,9 @@ def open_sessions(database: Database) -> Faults:
 def used_unfinished(database: Database) -> Faults:
     """Yield that others have sessions on an unfinished database: they may have taken it for complete."""
     counted = [
-        one for one in database.sessions if not one.pooled and not one.application.startswith(APP_APPLICATION)
+        one
+        for one in database.sessions
+        if not (one.pooled or one.own or one.application.startswith(APP_APPLICATION))
     ]
     if counted:
         yield DatabaseInUse(
@@ -268,7 +270,7 @@ def protected(name: str) -> DatabaseProtected:
 
 def sessions_text(database: Database) -> str:
     """Name the first few sessions."""
-    counted = [session for session in database.sessions if not session.citus]
+    counted = [session for session in database.sessions if session.counted]
     named = "; ".join(str(session) for session in counted[:SHOWN_SESSIONS])
     more = len(counted) - SHOWN_SESSIONS
     return f"{named}; and {more} more" if more > 0 else named

@@ -7,7 +7,7 @@ import json
 import typing as t
 
 from ..errors import PermissionDenied, Unsupported
-from . import marks
+from . import marks, own
 from .admin import APPLICATION
 from .capabilities import from_answers
 from .facts import Database, Facts, Grant, OtherSession, Parameter, Role
@@ -47,8 +47,9 @@ def read(
         *(item["owner"] for item in raw["databases"] or () if item["name"] == dbname),
     }
     alive = _alive(raw["ours"] or (), owners)
+    mine = own.addresses()
     databases = [
-        _trusted(_database(item, alive), role, owners, raw["server"]) for item in raw["databases"] or ()
+        _trusted(_database(item, alive, mine), role, owners, raw["server"]) for item in raw["databases"] or ()
     ]
     by_name = {item.name: item for item in databases}
     return Facts(
@@ -115,7 +116,7 @@ def _trusted(database: Database, role: Role, owners: set[str], server: str | Non
     return dataclasses.replace(database, mark=None, stale_mark=mark, maker_alive=False)
 
 
-def _database(raw: dict[str, t.Any], alive: set[str]) -> Database:
+def _database(raw: dict[str, t.Any], alive: set[str], mine: t.Container[own.Address]) -> Database:
     comment, mark = marks.split(raw.pop("comment"))
     token = mark.token if mark else raw["name"][-8:] if marks.is_ours(raw["name"]) else None
     grants = raw.pop("grants")
@@ -128,7 +129,10 @@ def _database(raw: dict[str, t.Any], alive: set[str]) -> Database:
             for item in raw.pop("parameters") or ()
             for name, _, value in (text.partition("=") for text in item["config"])
         ),
-        sessions=tuple(OtherSession(**item) for item in raw.pop("sessions") or ()),
+        sessions=tuple(
+            OtherSession(**item, own=(item["address"], item["port"]) in mine)
+            for item in raw.pop("sessions") or ()
+        ),
         slots=tuple(raw.pop("slots") or ()),
         maker_alive=token in alive,
         **raw,
@@ -147,7 +151,7 @@ WITH me AS (
 ), other AS (
   SELECT a.datid, json_agg(json_build_object(
       'pid', a.pid, 'user', a.usename, 'application', coalesce(a.application_name, ''),
-      'address', host(a.client_addr),
+      'address', host(a.client_addr), 'port', a.client_port,
       'superuser', coalesce(u.rolsuper, true),
       'endable', me.rolsuper OR (NOT coalesce(u.rolsuper, true)
         AND (pg_catalog.pg_has_role(a.usesysid, 'USAGE')

@@ -21,6 +21,8 @@ INVALID = -2
 class OtherSession:
     """A session that somebody else has open on a database.
 
+    :param port: of the client; None where our role is not told.
+    :param own: whether this process has opened it, or the app in it.
     :param endable: whether our role may end it.
     :param superuser: whether it is a superuser's, so that only a superuser may end it.
     :param citus: whether it is the maintenance daemon that Citus keeps in each of its databases.
@@ -36,6 +38,13 @@ class OtherSession:
     superuser: bool = False
     citus: bool = False
     pooled: bool = False
+    port: int | None = None
+    own: bool = False
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is somebody else's: not our own process's, and not the daemon of Citus."""
+        return not (self.own or self.citus)
 
     def __str__(self) -> str:
         what = f' "{self.application}"' if self.application else ""

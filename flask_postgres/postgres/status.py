@@ -88,9 +88,9 @@ class Status:
 
     @property
     def sessions(self) -> tuple[OtherSession, ...]:
-        """The sessions of others; neither ours nor the daemon of Citus."""
+        """The sessions of others; neither our own nor the daemon of Citus."""
         target = self.facts.target
-        return tuple(one for one in target.sessions if not one.citus) if target else ()
+        return tuple(one for one in target.sessions if one.counted) if target else ()
 
     @property
     def leftovers(self) -> tuple[Leftover, ...]:

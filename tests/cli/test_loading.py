@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import textwrap
 
+import psycopg
 import pytest
 
 from flask_postgres.postgres.marks import State
@@ -462,3 +464,33 @@ def test_an_app_that_patches_the_standard_library(
         assert f"Error: stopped by {signum.name}. Nothing is left half done.\n" in err
         assert "Interrupted" not in err, err
         assert not any(dbname in each for each in server.names())
+
+
+RAW = """
+    import psycopg, psycopg2
+    try:
+        kept = [psycopg.connect({uri!r}, autocommit=True), psycopg2.connect({uri!r})]
+        kept[1].cursor().execute("SELECT 1")
+    except Exception:
+        pass
+"""
+
+
+def test_connections_that_the_app_has_opened_by_its_driver_alone(
+    project: Project, server: Server, dbname: str
+) -> None:
+    """They are our own process's, and SQLAlchemy knows nothing of them."""
+    project.app(server.uri(dbname))
+    file = project.folder / "app.py"
+    file.write_text(textwrap.dedent(RAW.format(uri=full(server.uri(dbname)))) + file.read_text())
+    assert project.psql("setup").code == 0
+    shown = project.psql("status")
+    assert "connections: none" in shown.out, str(shown)
+    for words in (["reset", "-f"], ["reset", "-f", "--reset-with", "schema"]):
+        result = project.psql(*words)
+        assert result.code == 0, str(result)
+        assert pets(server, dbname) == ["Fido"]
+    with psycopg.connect(full(server.uri(dbname))):  # somebody else's is one all the same
+        assert "has 1 open session" in error(project.psql("drop", "-f"))
+    assert project.psql("drop", "-f").code == 0
+    assert oid(server, dbname) is None

@@ -43,7 +43,7 @@ def replace(case: Situation, old: Database) -> Plan:
         *removing_leftovers(case, agreed=request.force_disconnect),
         MakeUnfinished(name=new, of=case.name, by=case.by, clauses=clauses, like=old, parameters=parameters),
     ]
-    if request.force_disconnect or any(session.citus for session in old.sessions):
+    if request.force_disconnect or not all(session.counted for session in old.sessions):
         steps.append(CloseToOthers(database=old, by=case.by))
     steps.append(Swap(old=old, new=new, aside=aside, by=case.by))
     steps += filling(case, former=old, aside=None if request.init_chosen else aside)
@@ -75,7 +75,8 @@ def why_inside(request: Request, facts: Facts) -> str | None:
 def _replace_inside(case: Situation, old: Database, reason: str) -> Plan:
     request, content = case.request, case.facts.inside
     assert content is not None, "the engine has looked"
-    first = SetAsideInside(old=old, inside=content, by=case.by, force=request.force_disconnect)
+    force = request.force_disconnect or not all(session.counted for session in old.sessions)
+    first = SetAsideInside(old=old, inside=content, by=case.by, force=force)
     outcomes = [f'database "{case.name}" was emptied']
     if request.initializes:
         outcomes.append(f'database "{case.name}" was initialized')
@@ -140,8 +141,8 @@ def finish(case: Situation, *, former: Database | None = None, aside: str | None
 
 
 def by_force(case: Situation, database: Database) -> bool:
-    """Tell whether a DROP has to end sessions: those that Citus keeps are ended without asking."""
-    wanted = case.request.force_disconnect or any(session.citus for session in database.sessions)
+    """Tell whether a DROP has to end sessions: our own, and those that Citus keeps, are ended unasked."""
+    wanted = case.request.force_disconnect or not all(session.counted for session in database.sessions)
     return wanted and case.facts.can.force
 
 
