@@ -169,3 +169,14 @@ def test_names_do_not_meet_in_one_key(database: PostgresUri) -> None:
     with first:
         second, _ = lock.acquire(_connector(database.with_dbname("buckeroo")), lambda _: None, timeout=5)
         second.close()
+
+
+def test_a_server_that_this_command_itself_has_filled(server: Server, database: PostgresUri) -> None:
+    """Waiting for a free connection would last as long as it holds its own."""
+    first, _ = lock.acquire(_connector(database), lambda _: None)
+    server.execute("ALTER ROLE app_dev CONNECTION LIMIT 1")
+    try:
+        with first, pytest.raises(Refused, match=r"this command holds 1, one a database\. Raise"):
+            lock.acquire(_connector(server.uri("another")), lambda _: None, held=[first], clock=Clock())
+    finally:
+        server.execute("ALTER ROLE app_dev CONNECTION LIMIT -1")
