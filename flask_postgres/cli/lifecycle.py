@@ -11,7 +11,7 @@ from ..app.engines import release_all
 from ..plans import dry_run, engine, preflight
 from ..plans.context import StepContext
 from ..plans.engine import Task
-from ..plans.plan import CommandName, Request
+from ..plans.plan import AppRole, CommandName, Request
 from ..postgres import ddl, marks
 from ..postgres.admin import Connector
 from ..postgres.drivers import administrative, libpq_arguments
@@ -61,9 +61,11 @@ def connector(invocation: Invocation, uri: PostgresUri, *, bind_key: BindKey = N
     invocation.hide.add([connect_args.get("password"), connect_args.get("sslpassword")])
     return Connector(
         uri=uri,
+        admin_uri=settings.admin_uri,
         admin_dbname=settings.admin_dbname if chosen else None,
         connect_timeout=settings.connect_timeout,
         connect_args=connect_args,
+        program=True,
         data_dir=own_data_dir(settings, uri),
         token=marks.new_token(),
         reporter=invocation.reporter,
@@ -78,7 +80,7 @@ def _tasks(invocation: Invocation, command: CommandName, chosen: t.Sequence[Targ
     how = initialize.how if command in NEEDS_THE_APP else ""
     return [
         Task(
-            _request(invocation, command, target.uri.dbname, how, among_others=len(chosen) > 1),
+            _request(invocation, command, target.uri, how, among_others=len(chosen) > 1),
             StepContext(
                 connector=reach,
                 initialize=initialize,
@@ -92,13 +94,18 @@ def _tasks(invocation: Invocation, command: CommandName, chosen: t.Sequence[Targ
 
 
 def _request(
-    invocation: Invocation, command: CommandName, dbname: str, how: str, *, among_others: bool
+    invocation: Invocation, command: CommandName, uri: PostgresUri, how: str, *, among_others: bool
 ) -> Request:
     settings, options = invocation.settings, invocation.options
+    clauses = {name: value for name in ddl.CLAUSES if (value := getattr(settings, name)) is not None}
+    administrator, role = settings.admin_uri, None
+    if administrator is not None and uri.user is not None and uri.user != administrator.user:
+        role = AppRole(uri.user, uri.password)
     return Request(
         command=command,
-        dbname=dbname,
-        clauses={name: value for name in ddl.CLAUSES if (value := getattr(settings, name)) is not None},
+        dbname=uri.dbname,
+        clauses=clauses,
+        app_role=role,
         schemas=settings.schemas if command in STARTS_A_SERVER else (),
         extensions=settings.extensions if command in STARTS_A_SERVER else (),
         overwrite=bool(options.get("overwrite")),

@@ -31,7 +31,7 @@ CREATION = (
 """The settings that shape a new database."""
 
 SERVER = ("server", "server_data_dir", "server_bin_dir")
-TARGET = ("target_database_uri", "admin_dbname", "connect_timeout", *SERVER)
+TARGET = ("target_database_uri", "admin_uri", "admin_dbname", "connect_timeout", *SERVER)
 INIT = ("init_with", "metadata")
 
 

@@ -94,6 +94,8 @@ def _begin_again(invocation: Invocation, *, make: bool) -> None:
     if refusal is not None:
         raise EnvironmentNotAllowed(f"flask psql {invocation.ctx.info_name} {refusal}")
     server = ensure_server(invocation, settings, uri, start=True)
+    if settings.admin_uri is not None:
+        return  # the app's role may not exist yet, and only a plan makes it
     admin_dbname = settings.admin_dbname if resolution.is_set("admin_dbname") else None
     if server is None and not (make and _is_missing(uri, admin_dbname, settings.connect_timeout)):
         return

@@ -33,6 +33,7 @@ class StepContext:
     :param made: the OID of the database that this plan creates for a name; None as long as it is unknown.
     :param protected: the databases that this plan has protected.
     :param fresh: whether the app has nothing in the target any more, or yet.
+    :param role_made: whether this plan has created the app's role.
     :param filled: whether the app has filled the database.
     :param outcomes: what is reported once nothing can undo it.
     :param remarks: what undoing has to report, other than that all is as it was.
@@ -50,6 +51,7 @@ class StepContext:
     made: dict[str, int | None] = dataclasses.field(default_factory=dict)
     protected: set[str] = dataclasses.field(default_factory=set)
     fresh: bool = False
+    role_made: bool = False
     filled: bool = False
     outcomes: list[str] = dataclasses.field(default_factory=list)
     remarks: list[str] = dataclasses.field(default_factory=list)

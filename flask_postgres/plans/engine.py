@@ -8,7 +8,15 @@ import functools
 import time
 import typing as t
 
-from ..errors import CannotConnect, FlaskPostgresError, LostRace, Unsupported
+from ..errors import (
+    AuthenticationFailed,
+    CannotConnect,
+    FlaskPostgresError,
+    LostRace,
+    Refused,
+    ServerError,
+    Unsupported,
+)
 from ..postgres import catalogue, contents, inside
 from ..postgres.admin import Connector
 from ..postgres.capabilities import Capabilities, from_answers
@@ -19,7 +27,7 @@ from ..uri import PostgresUri
 from . import lock, preflight
 from .context import StepContext
 from .execution import Job, execute
-from .plan import Plan, Request
+from .plan import AppRole, Plan, Request
 from .planners import build
 from .planners.replacing import why_inside
 from .signals import Guard
@@ -113,16 +121,19 @@ def preview(task: Task) -> Planned:
 
 def facts_of(task: Task, session: Session) -> Facts:
     """Read what a plan for this work needs to know."""
-    clauses = task.request.clauses
+    clauses, role = task.request.clauses, task.request.app_role
     template, owner, tablespace = (clauses.get(key) for key in ("database_template", "owner", "tablespace"))
     facts = catalogue.read(
         session,
         task.request.dbname,
         template=None if template is None else str(template),
-        roles=() if owner is None else (str(owner),),
+        roles=tuple({*([str(owner)] if owner is not None else []), *([role.name] if role else [])}),
         tablespaces=() if tablespace is None else (str(tablespace),),
         extensions=task.request.extensions,
+        program=task.context.connector.program,
     )
+    if role is not None:
+        facts = _with_app_role(facts, role, task)
     target = facts.target
     if target is not None and target.abandoned:
         rows = _holds_rows(target, task.context.connector)
@@ -132,6 +143,46 @@ def facts_of(task: Task, session: Session) -> Facts:
     if target is not None and facts.citus and task.request.may_destroy:
         facts = dataclasses.replace(facts, can=_with_citus(facts, target, task.context.connector))
     return facts
+
+
+def _with_app_role(facts: Facts, role: AppRole, task: Task) -> Facts:
+    """Return the facts as they are for a command that creates the app's role and may borrow its rights."""
+    makes = role.name in facts.missing_roles and task.request.command in ("create", "setup", "reset")
+    grantable = (*facts.grantable_roles, *([role.name] if makes else []))
+    target = facts.target
+    needed = (*facts.unusable_roles, *([target.owner] if target and not target.owned else []))
+    borrows = not facts.role.superuser and (makes or role.name in needed) and role.name in grantable
+    if borrows and target is not None:
+        owned = target.owned or target.owner == role.name
+        ended = tuple(
+            dataclasses.replace(one, endable=one.endable or one.user == role.name) for one in target.sessions
+        )
+        target = dataclasses.replace(target, owned=owned, sessions=ended)
+    return dataclasses.replace(
+        facts,
+        target=target,
+        makes_role=role.name if makes else None,
+        borrows_role=role.name if borrows else None,
+        missing_roles=tuple(name for name in facts.missing_roles if not (makes and name == role.name)),
+        unusable_roles=tuple(name for name in facts.unusable_roles if not (borrows and name == role.name)),
+        refused=None if role.name in facts.missing_roles else _refused(facts, task.context.connector),
+    )
+
+
+def _refused(facts: Facts, connector: Connector) -> FlaskPostgresError | None:
+    """Return why the app's role, which exists, cannot be used: its password, or another server."""
+    try:
+        with connector.open(facts.admin_dbname, as_app=True) as session:
+            identifier = "SELECT CAST(system_identifier AS text) FROM pg_catalog.pg_control_system()"
+            server = session.value(identifier)
+    except AuthenticationFailed as error:
+        return error
+    except ServerError:  # it need not be let into that database, nor be told
+        return None
+    if facts.server is None or server == facts.server:
+        return None
+    message = f"admin_uri leads to another server ({facts.address}) than the target's URI."
+    return Refused(message, remedy="Let both lead to the same one.")
 
 
 def _agree(tasks: t.Sequence[Task], confirm: Confirm, timeout: float) -> set[Stake]:

@@ -27,6 +27,16 @@ class Note(t.NamedTuple):
     remedies: tuple[Remedy, ...] = ()
 
 
+class AppRole(t.NamedTuple):
+    """The role that the app connects as."""
+
+    name: str
+    password: str | None
+
+    def __repr__(self) -> str:
+        return f"AppRole({self.name!r})"
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the user wants done to one database.
@@ -36,6 +46,7 @@ class Request:
     :param among_others: whether the command is about other databases as well: all of them or none.
     :param how: what initializing will run, in words.
     :param uri_typed: whether the user has typed the target's URI, and not left it to a configuration.
+    :param app_role: the role of the target's URI, where another one administers.
     :param init_chosen: whether the user has typed what initializes.
     """
 
@@ -52,7 +63,13 @@ class Request:
     among_others: bool = False
     how: str = "the app's own means"
     init_chosen: bool = False
+    app_role: AppRole | None = None
     uri_typed: bool = True
+
+    @property
+    def creation_clauses(self) -> Clauses:
+        """The clauses of a database that takes no other's place: it belongs to the app."""
+        return self.clauses if self.app_role is None else {"owner": self.app_role.name, **self.clauses}
 
     @property
     def may_destroy(self) -> bool:
@@ -119,6 +136,8 @@ class Plan:
         """Yield every reason why the plan must not begin."""
         if self.steps:
             yield from preflight.server(facts)
+        if facts.refused is not None:
+            yield facts.refused
         if self.at_stake is not None and not self.request.uri_typed:
             yield from preflight.anothers_server(facts)
         for step in self.steps:

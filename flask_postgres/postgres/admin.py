@@ -48,19 +48,24 @@ class Connector:
     """How to reach one server.
 
     :param uri: the target, as the user gave it.
+    :param admin_uri: who administers, and by which address; None where the target's own URI does.
     :param admin_dbname: the database to administer from; None when the user has not chosen one.
     :param connect_timeout: seconds, for each connection.
     :param connect_args: the app's own arguments for its driver.
     :param data_dir: of the embedded server that belongs to the address, if there is one. Whatever else
         listens there is not sent a password that it could read.
+    :param program: whether this process runs a command and nothing else: connections that it has open beside
+        ours are the app's, and nobody waits for them.
     :param token: names the command in ``pg_stat_activity``.
     """
 
     uri: PostgresUri
+    admin_uri: PostgresUri | None = None
     admin_dbname: str | None = None
     connect_timeout: float = 10
     connect_args: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     data_dir: pathlib.Path | None = None
+    program: bool = False
     token: str = ""
     reporter: Reporter = dataclasses.field(default_factory=Silence)
 
@@ -85,8 +90,9 @@ class Connector:
 
         :raises CannotConnect: if there is none.
         """
-        if self.admin_dbname is not None:
-            return self._chosen(self.admin_dbname)
+        chosen = self.admin_dbname or (self.admin_uri.dbname if self.admin_uri is not None else None)
+        if chosen is not None:
+            return self._chosen(chosen)
         try:
             return self.open("postgres")
         except errors.ServerUnreachable:
@@ -131,7 +137,7 @@ class Connector:
 
         :raises CannotConnect: if that fails; this does not tell that the database is missing.
         """
-        return self.open(self.uri.dbname)
+        return self.open(self.uri.dbname, as_app=True)
 
     def shares(self, session: Session) -> bool:
         """Tell whether a pooler gives each transaction of a session another process of the server."""
@@ -142,23 +148,25 @@ class Connector:
             between = other.pid
         return between == first or session.pid != first
 
-    def open(self, dbname: str, *, own_search_path: bool = True) -> Session:
-        """Open a session to any database of the server, as the URI's user.
+    def open(self, dbname: str, *, own_search_path: bool = True, as_app: bool = False) -> Session:
+        """Open a session to any database of the server, as the role that administers.
 
+        :param as_app: whether it is the target URI's role instead.
         :param own_search_path: whether the search path is empty from the start, so that no function and no
             operator that somebody else has made is ever called (CVE-2018-1058).
         :raises CannotConnect: with the reason, as far as it can be found out.
         :raises Refused: if a pooler leads to a database of another name.
         """
+        wanted = (self.uri if as_app or self.admin_uri is None else self.admin_uri).with_dbname(dbname)
         try:
-            return self._open(dbname, emptied=own_search_path, guarded=False)
+            return self._open(wanted, emptied=own_search_path, guarded=False)
         except errors.CannotConnect as error:
             if not own_search_path or "startup parameter" not in error.message:
                 raise
-        return self._open(dbname, emptied=False, guarded=True)  # a pooler that takes no options
+        return self._open(wanted, emptied=False, guarded=True)  # a pooler that takes no options
 
-    def _open(self, dbname: str, *, emptied: bool, guarded: bool) -> Session:
-        wanted = self.uri.with_dbname(dbname)
+    def _open(self, wanted: PostgresUri, *, emptied: bool, guarded: bool) -> Session:
+        dbname = wanted.dbname
         uri, dropped = administrative(wanted)
         if dropped:
             self.reporter.detail(
@@ -262,11 +270,12 @@ class Connector:
         if uri.driver == "psycopg":
             # Prepared statements do not survive a pooler that changes the backend in between.
             ours["prepare_threshold"] = None
+        own = self.connect_args if uri.user == self.uri.user else {}
         if emptied:
-            options = self.connect_args.get("options") or uri.query.get("options")
+            options = own.get("options") or uri.query.get("options")
             options = options or os.environ.get("PGOPTIONS") or ""
             ours["options"] = f"{options if isinstance(options, str) else ' '.join(options)} -csearch_path="
-        return {**defaults, **self.connect_args, **ours}
+        return {**defaults, **own, **ours}
 
     def _explained(self, uri: PostgresUri, error: DBAPIError) -> errors.FlaskPostgresError:
         if failures.sqlstate(error) is not None:

@@ -23,10 +23,12 @@ def read(
     roles: t.Sequence[str] = (),
     tablespaces: t.Sequence[str] = (),
     extensions: t.Sequence[str] = (),
+    program: bool = False,
 ) -> Facts:
     """Ask a server, in one query, for all that plans about one database need.
 
     :param template: the template that will be copied.
+    :param program: see :class:`~flask_postgres.postgres.admin.Connector`.
     :param roles: names of roles that settings mention; the others likewise.
     """
     answer = _ask(
@@ -40,14 +42,16 @@ def read(
         extensions=bool(extensions),
     )
     raw: dict[str, t.Any] = answer if isinstance(answer, dict) else json.loads(answer)
-    role = Role(name=raw["role"], superuser=raw["superuser"], createdb=raw["createdb"])
+    role = Role(
+        name=raw["role"], superuser=raw["superuser"], createdb=raw["createdb"], createrole=raw["createrole"]
+    )
     owners = {
         role.name,
         *roles,
         *(item["owner"] for item in raw["databases"] or () if item["name"] == dbname),
     }
     alive = _alive(raw["ours"] or (), owners)
-    mine = own.addresses()
+    mine = own.addresses() if program else frozenset()
     databases = [
         _trusted(_database(item, alive, mine), role, owners, raw["server"]) for item in raw["databases"] or ()
     ]
@@ -71,6 +75,7 @@ def read(
         superuser_only=tuple(raw["superuser_only"] or ()),
         missing_roles=tuple(raw["missing_roles"] or ()),
         unusable_roles=tuple(raw["unusable_roles"] or ()),
+        grantable_roles=tuple(raw["grantable_roles"] or ()),
         missing_tablespaces=tuple(raw["missing_tablespaces"] or ()),
         missing_extensions=tuple(name for name in extensions if name not in (raw["available"] or ())),
         available_extensions=tuple(raw["available"] or ()),
@@ -147,7 +152,8 @@ def _database(raw: dict[str, t.Any], alive: set[str], mine: t.Container[own.Addr
 # the version.
 _QUERY = """
 WITH me AS (
-  SELECT r.oid, r.rolname, r.rolsuper, r.rolcreatedb FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
+  SELECT r.oid, r.rolname, r.rolsuper, r.rolcreatedb, r.rolcreaterole FROM pg_catalog.pg_roles r
+  WHERE r.rolname = current_user
 ), other AS (
   SELECT a.datid, json_agg(json_build_object(
       'pid', a.pid, 'user', a.usename, 'application', coalesce(a.application_name, ''),
@@ -172,6 +178,7 @@ SELECT json_build_object(
   'citus', current_setting('citus.shard_count', true) IS NOT NULL,
   'cluster_name', current_setting('cluster_name', true),
   'role', me.rolname, 'superuser', me.rolsuper, 'createdb', me.rolsuper OR me.rolcreatedb,
+  'createrole', me.rolsuper OR me.rolcreaterole,
   'server', (SELECT CAST(c.system_identifier AS text) FROM pg_catalog.pg_control_system() c),
   'ours', (SELECT json_agg(json_build_object(
              'name', a.application_name, 'user', a.usename, 'superuser', coalesce(u.rolsuper, false)))
@@ -187,6 +194,11 @@ SELECT json_build_object(
      JOIN pg_catalog.pg_roles r ON r.rolname = n
      WHERE NOT me.rolsuper AND NOT (pg_catalog.pg_has_role(r.oid, 'USAGE') AND pg_catalog.pg_has_role(r.oid,
        CASE WHEN current_setting('server_version_num') < '160000' THEN 'MEMBER' ELSE 'SET' END))),
+  'grantable_roles', (SELECT json_agg(r.rolname) FROM json_array_elements_text(CAST(:roles AS json)) n
+     JOIN pg_catalog.pg_roles r ON r.rolname = n
+     WHERE NOT me.rolsuper AND CASE WHEN current_setting('server_version_num') < '160000'
+       THEN me.rolcreaterole AND NOT r.rolsuper
+       ELSE pg_catalog.pg_has_role(r.oid, 'USAGE WITH ADMIN OPTION') END),
   'missing_tablespaces', (SELECT json_agg(n) FROM json_array_elements_text(CAST(:tablespaces AS json)) n
      WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_tablespace s WHERE s.spcname = n)),
   'available', CASE WHEN :extensions THEN (SELECT json_agg(e.name) FROM pg_catalog.pg_available_extensions e)

@@ -115,6 +115,42 @@ class RollbackPrepared(ExecutableDDLElement):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class CreateRole(ExecutableDDLElement):
+    """``CREATE ROLE … LOGIN``.
+
+    :param verifier: what the server keeps of the password; None for a role without one.
+    """
+
+    name: str
+    verifier: str | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DropRole(ExecutableDDLElement):
+    """``DROP ROLE``."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GrantRole(ExecutableDDLElement):
+    """``GRANT`` of a role to ours.
+
+    :param explicit: whether the server knows that a member may inherit rights and not act as the role (16).
+    """
+
+    name: str
+    explicit: bool
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RevokeRole(ExecutableDDLElement):
+    """``REVOKE`` of a role from ours."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class CreateSchema(ExecutableDDLElement):
     """``CREATE SCHEMA IF NOT EXISTS``; an owner of None is the role that runs it."""
 
@@ -296,6 +332,29 @@ def _revoke(element: RevokeOnDatabase, compiler: DDLCompiler, **_: t.Any) -> str
 @compiles(RollbackPrepared)
 def _rollback_prepared(element: RollbackPrepared, compiler: DDLCompiler, **_: t.Any) -> str:
     return f"ROLLBACK PREPARED {_Compile(compiler).literal(element.name)}"
+
+
+@compiles(CreateRole)
+def _create_role(element: CreateRole, compiler: DDLCompiler, **_: t.Any) -> str:
+    to = _Compile(compiler)
+    password = "NULL" if element.verifier is None else to.literal(element.verifier)
+    return f"CREATE ROLE {to.name(element.name)} LOGIN PASSWORD {password}"
+
+
+@compiles(DropRole)
+def _drop_role(element: DropRole, compiler: DDLCompiler, **_: t.Any) -> str:
+    return f"DROP ROLE {_Compile(compiler).name(element.name)}"
+
+
+@compiles(GrantRole)
+def _grant_role(element: GrantRole, compiler: DDLCompiler, **_: t.Any) -> str:
+    options = " WITH INHERIT TRUE, SET TRUE" if element.explicit else ""
+    return f"GRANT {_Compile(compiler).name(element.name)} TO CURRENT_USER{options}"
+
+
+@compiles(RevokeRole)
+def _revoke_role(element: RevokeRole, compiler: DDLCompiler, **_: t.Any) -> str:
+    return f"REVOKE {_Compile(compiler).name(element.name)} FROM CURRENT_USER"
 
 
 @compiles(CreateSchema)

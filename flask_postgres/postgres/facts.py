@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from ..errors import FlaskPostgresError
 from .capabilities import Capabilities
 from .inside import Inside
 from .marks import Mark, State
@@ -164,6 +165,7 @@ class Role:
     name: str = ""
     superuser: bool = False
     createdb: bool = True
+    createrole: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +187,10 @@ class Facts:
     :param missing_roles: of the roles that settings name, those that the server does not know.
     :param unusable_roles: those that ours cannot make databases for: it must be able to act as them, and have
         their rights without doing so, which a role with NOINHERIT has not.
+    :param grantable_roles: roles that ours may give itself the rights of.
+    :param makes_role: the role of the app, when it does not exist and is to be made.
+    :param borrows_role: the role of the app, when ours is to have its rights while the command works.
+    :param refused: why the app's role is not let in, or by another server, although it exists.
     :param missing_tablespaces: of the tablespaces that settings name, those that the server does not know.
     :param missing_extensions: likewise, those that the server cannot install.
     :param available_extensions: what it can install; asked for only when settings name extensions.
@@ -211,6 +217,10 @@ class Facts:
     superuser_only: tuple[str, ...] = ()
     missing_roles: tuple[str, ...] = ()
     unusable_roles: tuple[str, ...] = ()
+    grantable_roles: tuple[str, ...] = ()
+    makes_role: str | None = None
+    borrows_role: str | None = None
+    refused: FlaskPostgresError | None = None
     missing_tablespaces: tuple[str, ...] = ()
     missing_extensions: tuple[str, ...] = ()
     available_extensions: tuple[str, ...] = ()

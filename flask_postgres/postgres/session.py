@@ -106,6 +106,16 @@ class Session:
         with _translated(doing):
             self._connection.exec_driver_sql("COMMIT")
 
+    def verifier(self, role: str, password: str) -> str:
+        """Return what the server keeps of a password, so that the password never gets into a log."""
+        driver: t.Any = self._connection.connection.driver_connection
+        if hasattr(driver, "pgconn"):
+            made = driver.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+            return str(made.decode())
+        from psycopg2.extensions import encrypt_password
+
+        return str(encrypt_password(password, role, driver, "scram-sha-256"))
+
     @property
     def pid(self) -> int:
         """The id of the server process."""

@@ -113,7 +113,7 @@ def look(connector: Connector) -> Status:
     """
     dbname = connector.uri.dbname
     with connector.anywhere() as session:
-        facts = catalogue.read(session, dbname)
+        facts = catalogue.read(session, dbname, program=connector.program)
         status = Status(dbname=dbname, facts=facts, shares=connector.shares(session))
         if session.dbname == dbname:
             return _look_inside(status, session)

@@ -67,6 +67,15 @@ class Settings:
             "then the extension's own engine"
         ),
     )
+    admin_uri: PostgresUri | None = setting(
+        kind="uri",
+        group="target",
+        flags=("--admin-uri",),
+        metavar="URI",
+        example="postgresql://postgres@localhost:5432/postgres",
+        help="The role and address that administer, where those of the target cannot.",
+        unset="the target's own",
+    )
     admin_dbname: str = setting(
         "postgres",
         kind="identifier",

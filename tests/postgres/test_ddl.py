@@ -67,6 +67,12 @@ CLAUSES = {
         (ddl.SetSchema("statistics object", "a.b", "c"), 'ALTER STATISTICS a.b SET SCHEMA "c"'),
         (ddl.DropObjects("view", ("a.b", "a.c")), "DROP VIEW IF EXISTS a.b, a.c CASCADE"),
         (ddl.DropExtension("citext"), 'DROP EXTENSION IF EXISTS "citext" CASCADE'),
+        (ddl.CreateRole("a", "S$x"), "CREATE ROLE \"a\" LOGIN PASSWORD 'S$x'"),
+        (ddl.CreateRole("a", None), 'CREATE ROLE "a" LOGIN PASSWORD NULL'),
+        (ddl.DropRole("a"), 'DROP ROLE "a"'),
+        (ddl.GrantRole("a", True), 'GRANT "a" TO CURRENT_USER WITH INHERIT TRUE, SET TRUE'),
+        (ddl.GrantRole("a", False), 'GRANT "a" TO CURRENT_USER'),
+        (ddl.RevokeRole("a"), 'REVOKE "a" FROM CURRENT_USER'),
         (ddl.RollbackPrepared("it's"), "ROLLBACK PREPARED 'it''s'"),
         (ddl.GrantOnDatabase("a", "CONNECT", None), 'GRANT CONNECT ON DATABASE "a" TO PUBLIC'),
         (

@@ -15,7 +15,8 @@ from flask_postgres.settings.schema import BY_NAME, SETTINGS, Setting, Settings
 from flask_postgres.uri import PostgresUri
 
 SPEC = (
-    "target_database_uri admin_dbname cli_disallowed_envs env database_template owner encoding locale "
+    "target_database_uri admin_uri admin_dbname cli_disallowed_envs env database_template owner encoding "
+    "locale "
     "lc_collate lc_ctype locale_provider icu_locale tablespace connection_limit extensions init_with "
     "schemas reset_with metadata protect connect_timeout server server_data_dir server_bin_dir"
 )

@@ -20,7 +20,7 @@ from .. import options as opt
     help="How long to wait, in seconds; 0 is one attempt.",
 )
 @opt.option("--ready", is_flag=True, help="Wait until the app can use the database as well.")
-@opt.setting_options("target_database_uri", "admin_dbname", "connect_timeout", *opt.INIT)
+@opt.setting_options("target_database_uri", "admin_uri", "admin_dbname", "connect_timeout", *opt.INIT)
 @opt.bind_key
 @opt.common_options
 def command(*, timeout: float, ready: bool, **_: t.Any) -> None:

@@ -10,6 +10,7 @@ from .creating import plan_create, plan_init, plan_scaffold
 from .dropping import plan_drop, plan_reset
 from .protecting import plan_protect, plan_unprotect
 from .recovering import plan_discard, plan_recover
+from .roles import with_app_role
 from .situation import Situation
 
 PLANNERS: dict[CommandName, t.Callable[[Situation], Plan]] = {
@@ -36,4 +37,5 @@ def build(request: Request, facts: Facts, *, token: str) -> Plan:
     :raises DatabaseMissing: if there is nothing to initialize, protect or unprotect.
     :raises DatabaseInUse: if an unfinished database holds rows.
     """
-    return PLANNERS[request.command](Situation(request, facts, token))
+    plan = PLANNERS[request.command](Situation(request, facts, token))
+    return with_app_role(plan, facts) if plan.steps else plan

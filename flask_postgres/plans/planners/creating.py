@@ -117,13 +117,13 @@ def _creation(case: Situation) -> t.Iterator[Step]:
     inside = request.initializes or request.schemas or request.extensions
     simple = not (inside or request.protect or request.among_others)
     if simple or not (case.facts.can.swap and case.facts.can.force):
-        yield CreateDatabase(name=name, clauses=request.clauses)
+        yield CreateDatabase(name=name, clauses=request.creation_clauses)
         yield from filling(case, said=True)
         if request.protect:
             yield Protect(name=name, by=case.by)
         return
     temporary = marks.name_for_new(name, case.token)
-    yield MakeUnfinished(name=temporary, of=name, by=case.by, clauses=request.clauses)
+    yield MakeUnfinished(name=temporary, of=name, by=case.by, clauses=request.creation_clauses)
     yield Publish(name=temporary, to=name, by=case.by)
     yield from filling(case)
     yield finish(case)

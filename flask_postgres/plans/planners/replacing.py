@@ -110,7 +110,8 @@ def filling(
     :param aside: see :class:`Initialize`; so for the others.
     """
     request, role = case.request, case.facts.role.name
-    owner = request.clauses.get("owner") or (former and former.owner) or role
+    given = request.clauses if former else request.creation_clauses
+    owner = given.get("owner") or (former and former.owner) or role
     if request.schemas or request.extensions:
         yield CreateInside(
             name=case.name,

@@ -8,6 +8,7 @@ from .finishing import Finish, Protect, Unprotect
 from .inside import DiscardInside, FinishInside, PutBackInside, SetAsideInside
 from .recovering import PutBack, Reopen
 from .replacing import CloseToOthers, Discard, Swap
+from .roles import BorrowRole, CreateRole, GiveRoleBack
 
 __all__ = [
     "DISCARD",
@@ -16,14 +17,17 @@ __all__ = [
     "MAKE",
     "REPLACE",
     "SWAP",
+    "BorrowRole",
     "CloseToOthers",
     "CreateDatabase",
     "CreateInside",
+    "CreateRole",
     "Discard",
     "DiscardInside",
     "DropDatabase",
     "Finish",
     "FinishInside",
+    "GiveRoleBack",
     "Initialize",
     "LoadApp",
     "MakeUnfinished",
