@@ -15,7 +15,7 @@ from ..reporting import Reporter, Silence
 from . import faults
 from .callbacks import Callback, callback_for
 from .engines import is_postgresql
-from .migrations import Migrations, find_migrations, require_migrations
+from .migrations import Migrations, find_migrations, require_migrations, unbegun_migrations
 from .models import load_metadata
 
 if t.TYPE_CHECKING:
@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
     from sqlalchemy import Engine, MetaData, Table
 
     from .discovery import BindKey, Extension
+
+UNDEFINED_TABLE = "42P01"
 
 How = t.Literal["auto", "callback", "migrations", "create_all"]
 CreateTables = t.Callable[..., t.Any]
@@ -123,6 +125,8 @@ def initialize(
             heads = choice.migrations.upgrade()
             return f"{choice}, to {', '.join(heads)}"
         else:
+            if how == "auto":
+                _tell_of_unbegun(app, extension, reporter)
             replaced = _migrations_of_empty(app, extension, binds)
             _create_all(app, extension, choice, create_tables, reporter)
             if replaced is not None:
@@ -132,9 +136,31 @@ def initialize(
     except (CallbackFailed, MigrationFailed, ServerError) as error:
         default = extension.engines().get(None)
         known = failures.of_the_apps_statements(error, role=default.url.username if default else None)
+        if choice.callback is not None and failures.sqlstate_of_cause(error) == UNDEFINED_TABLE:
+            known = _not_by_migrations(app, extension) or known
         error.remedies = as_tuple(known) or error.remedies or as_tuple(_other_binds(error, extension, binds))
         raise
     return str(choice)
+
+
+def _not_by_migrations(app: Flask, extension: Extension) -> str | None:
+    """Return the remedy where the app's callback wants tables that its migrations would make."""
+    migrations = find_migrations(app, extension)
+    if migrations is None:
+        return None
+    return (
+        f"The init callback runs in place of the migrations of {migrations.tool}: "
+        "let it begin with flask_migrate.upgrade(), or run them alone with --init-with migrations"
+    )
+
+
+def _tell_of_unbegun(app: Flask, extension: Extension, reporter: Reporter) -> None:
+    tool = unbegun_migrations(app, extension)
+    if tool is not None:
+        reporter.note(
+            f"{tool} has no revision yet, so create_all makes the tables, and the first flask db migrate "
+            "will find nothing to do: make a revision first, or say --init-with create_all"
+        )
 
 
 def _migrations_of_empty(app: Flask, extension: Extension, binds: t.Sequence[BindKey]) -> Migrations | None:

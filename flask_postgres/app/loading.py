@@ -184,5 +184,7 @@ def _chained(error: AppNotLoaded, cause: BaseException) -> AppNotLoaded:
 def _hint(error: BaseException) -> str | None:
     if "sqlalchemy.dialects:postgres" in str(error):  # as hosts give it, and SQLAlchemy 1.3 took it
         return 'In the app, write uri.replace("postgres://", "postgresql://", 1)'
+    if "Could not parse SQLAlchemy URL" in str(error):
+        return "Write the URI like postgresql://user:password@localhost:5432/mydb"
     package = _DRIVERS.get(error.name or "") if isinstance(error, ModuleNotFoundError) else None
     return f"Run: pip install {package}" if package else None

@@ -267,6 +267,14 @@ def find_migrations(app: Flask, extension: Extension) -> Migrations | None:
     return None
 
 
+def unbegun_migrations(app: Flask, extension: Extension) -> str | None:
+    """Return the tool of the app's migrations, if it has one and not a single revision."""
+    for migrations in _candidates(app, extension):
+        if migrations.folder is None or not migrations.heads():
+            return migrations.tool
+    return None
+
+
 def require_migrations(app: Flask, extension: Extension) -> Migrations:
     """Return the app's migrations.
 
@@ -299,6 +307,8 @@ def _hint(error: BaseException) -> Remedies:
     """Return what to do about what goes wrong in many an app."""
     if isinstance(error, ValueError) and "invalid interpolation syntax" in str(error):
         return 'In env.py, write the URL with %% for each %: set_main_option(…, uri.replace("%", "%%"))'
+    if isinstance(error, KeyError):
+        return f"A migration may name {error} as its down_revision, and there is none of that name"
     if "Can't locate revision" in str(error):
         found = "The database has it from other scripts, such as another branch's: go back to those"
         return (found, Command("make the database anew", "reset"))

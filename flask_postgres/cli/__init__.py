@@ -6,7 +6,7 @@ runs, and only those that it needs.
 
 from __future__ import annotations
 
-from .group import Listed, PsqlGroup
+from .group import Listed, PsqlGroup, version_option
 
 COMMANDS: dict[str, Listed] = {
     "setup": Listed("Lifecycle", "Create the database and initialize it.", "lifecycle"),
@@ -34,5 +34,6 @@ cli: PsqlGroup = PsqlGroup(
     "psql",
     commands_table=COMMANDS,
     help="Create, fill, reset and drop the PostgreSQL database of this app.",
+    params=[version_option],
     epilog="Example, in a fresh clone: flask psql setup\n\nEvery setting is explained by: flask psql config",
 )

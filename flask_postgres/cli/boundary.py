@@ -52,14 +52,27 @@ def boundary(ctx: click.Context) -> t.Iterator[None]:
     except click.UsageError as error:
         message = error.format_message()
         hidden = redactor(ctx)(message)  # it may quote an argument, such as a URI without --uri
-        if hidden == message:
+        hint = _usage_hint(message, error.ctx)
+        if hidden == message and not hint:
             raise
-        raise click.UsageError(hidden, error.ctx) from None
+        raise click.UsageError(f"{hidden}{hint}", error.ctx) from None
     except (click.exceptions.Exit, click.Abort, click.ClickException):
         raise
     except Exception as error:
         _say(ctx, [_unexpected(ctx, error)], error)
         ctx.exit(1)
+
+
+def _usage_hint(message: str, ctx: click.Context | None) -> str:
+    """Return what to type for what other tools take, or nothing."""
+    name = ctx.info_name if ctx is not None else None
+    if name == "shell" and ("argument" in message or "option" in message):
+        return " What psql itself takes comes after --, as in: flask psql shell -- -c 'SELECT 1'"
+    if "unexpected extra argument" in message:
+        return (
+            f" The database is named by its URI, as in: flask psql {name} --uri postgresql://localhost/mydb"
+        )
+    return ""
 
 
 def _unexpected(ctx: click.Context, error: Exception) -> str:

@@ -219,11 +219,11 @@ class Invocation:
         return any((self._cwd / name).exists() for name in ("wsgi.py", "app.py"))  # where Flask looks
 
     def require_app(self) -> None:
-        """Make sure that there is an app to initialize a database with.
+        """Make sure that there is an app to initialize a database with, and an extension of it.
 
         :raises AppError: if not.
         """
-        _ = self.app
+        _ = self.extension
 
     def _selection(self) -> list[str]:
         """Return the flags that select the database and its server, as they were typed."""

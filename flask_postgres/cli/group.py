@@ -18,6 +18,8 @@ SYNONYMS = {
     "seed": "init",
     "migrate": "init",
     "upgrade": "init",
+    "restore": "recover",
+    "undo": "recover",
     "overwrite": "reset",
     "recreate": "reset",
     "new": "create",
@@ -27,6 +29,27 @@ SYNONYMS = {
     "log": "server log",
 }
 """What people type for a command of another name."""
+
+DESTRUCTIVE = ("drop", "reset")
+"""Never guessed from a word that only looks alike: ``restore`` is near to ``reset``."""
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"flask-postgres {version('flask-postgres')}")
+        ctx.exit()
+
+
+version_option = click.Option(
+    ["--version"],
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 
 
 class Listed(t.NamedTuple):
@@ -45,6 +68,9 @@ class Answering(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, known = args[0], self.list_commands(ctx)
+        if name == "help":
+            click.echo(ctx.get_help())
+            ctx.exit()
         if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
             raise click.UsageError(_unknown(name, known, ctx.command_path), ctx)
         return super().resolve_command(ctx, args)
@@ -120,6 +146,7 @@ def _unknown(name: str, known: t.Sequence[str], path: str) -> str:
 
     meant = {one: one for one in known}
     meant |= {typed: one for typed, one in SYNONYMS.items() if one.split()[0] in known}
-    near = difflib.get_close_matches(name.lower(), meant, n=1)
+    guessed = {typed: one for typed, one in meant.items() if one not in DESTRUCTIVE}
+    near = [name] if name in meant else difflib.get_close_matches(name.lower(), guessed, n=1)
     hint = f' Did you mean "{meant[near[0]]}"?' if near else f" See: {path} --help"
     return f'No such command "{name}".{hint}'

@@ -123,7 +123,7 @@ def extensions(facts: Facts) -> Faults:
     """Yield the extensions that the server does not have."""
     how = _NOT_EMBEDDED if facts.embedded else "Install its package on the server."
     for name in facts.missing_extensions:
-        near = difflib.get_close_matches(name, facts.available_extensions, n=1)
+        near = difflib.get_close_matches(name, facts.available_extensions, n=1, cutoff=0.8)
         did = f'Did you mean "{near[0]}"?' if near else how
         yield ServerError(f'the extension "{name}" is not available on the server.', remedy=did)
 

@@ -22,6 +22,16 @@ def sqlstate(error: BaseException) -> str | None:
     return code if isinstance(code, str) else None
 
 
+def sqlstate_of_cause(error: BaseException | None) -> str | None:
+    """Return the SQLSTATE of an error or of what has caused it."""
+    while error is not None:
+        code = sqlstate(error)
+        if code is not None:
+            return code
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def server_line(error: BaseException) -> str:
     """Return what the server or the driver said, in one line."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from importlib import metadata
 
 import click
 import pytest
@@ -134,12 +135,38 @@ def test_options_mean_the_same_everywhere() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [*SYNONYMS.items(), ("DROP", "drop"), ("craete", "create"), ("deletee", "drop"), ("statsu", "status")],
+    [*SYNONYMS.items(), ("craete", "create"), ("statsu", "status")],
 )
 def test_typing_errors(project: Project, typed: str, meant: str) -> None:
     result = project.here(typed, "--force")
     assert result.code == 2
     assert result.err.splitlines()[-1] == f'Error: No such command "{typed}". Did you mean "{meant}"?'
+
+
+@pytest.mark.parametrize("typed", ["DROP", "deletee", "resett", "restor", "rename", "dropp"])
+def test_nothing_destructive_is_guessed(project: Project, typed: str) -> None:
+    result = project.here(typed, "--force")
+    assert result.code == 2
+    assert not re.search(r"\b(drop|reset)\b", result.err), result.err
+
+
+def test_help_and_version(project: Project) -> None:
+    assert project.here("help").out == project.here("--help").out
+    shown = project.here("--version")
+    assert (shown.code, shown.out) == (0, f"flask-postgres {metadata.version('flask-postgres')}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["create", "mydb"], "as in: flask psql create --uri postgresql://localhost/mydb"),
+        (["shell", "-c", "SELECT 1"], "as in: flask psql shell -- -c 'SELECT 1'"),
+    ],
+)
+def test_what_other_tools_take(project: Project, words: list[str], hint: str) -> None:
+    result = project.here(*words)
+    assert result.code == 2
+    assert result.err.splitlines()[-1].endswith(hint), result.err
 
 
 def test_typing_error_in_a_subcommand(project: Project) -> None:

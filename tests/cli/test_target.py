@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import pytest
@@ -10,7 +11,7 @@ from flask_postgres import PostgresUri
 from flask_postgres.postgres.marks import State
 
 from ..project import Project
-from ..servers import Server
+from ..servers import Server, free_port
 from .looking import error, full, mark, oid, pets, said, tables
 
 
@@ -180,3 +181,28 @@ def test_no_other_message_is_given_the_uri(seeded: Project, server: Server, othe
     message = error(seeded.here("reset", "-f", "--uri", full(server.uri(other)), env=env))
     assert message.startswith("flask psql reset is not allowed")
     assert "with the same" not in message
+
+
+def test_a_uri_of_the_app_that_is_none(project: Project) -> None:
+    project.write({"app.py": APP_WITH_A_TYPO})
+    message = error(project.psql("setup"))
+    assert message.endswith("Write the URI like postgresql://user:password@localhost:5432/mydb"), message
+
+
+APP_WITH_A_TYPO = """
+    from flask import Flask
+    from flask_sqlalchemy import SQLAlchemy
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql//me@localhost/mydb"
+    db = SQLAlchemy(app)
+"""
+
+
+def test_an_app_without_an_extension_is_refused_before_a_server_is_started(
+    project: Project, tmp_path: pathlib.Path
+) -> None:
+    project.write({"app.py": "from flask import Flask\napp = Flask(__name__)\n"})
+    uri = f"postgresql://me@localhost:{free_port()}/mydb"
+    message = error(project.psql("setup", "--uri", uri, "--server-data-dir", str(tmp_path / "data")))
+    assert "Flask-SQLAlchemy" in message
+    assert not (tmp_path / "data").exists()
