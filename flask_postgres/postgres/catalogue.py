@@ -145,11 +145,11 @@ def _database(raw: dict[str, t.Any], alive: set[str], mine: t.Container[own.Addr
 
 
 # One query, one flight. Names are qualified: the search_path belongs to the role, not to us.
-# pg_database_size fails without CONNECT; pg_stat_activity shows application_name and usename of any
-# session to every role, but address, query and backend_type only to those who may; an autovacuum worker
-# has no user, and DROP and RENAME end it by themselves. A parameter with a dot that the server does
-# not know may be anything, so only a superuser may set it. Which columns tell of the locale depends on
-# the version.
+# pg_database_size fails without CONNECT; pg_stat_activity shows application_name and usename of any session
+# to every role, but address, query and backend_type only to those who may; an autovacuum worker has no
+# user, and DROP and RENAME end it by themselves; so they do those of TimescaleDB, by its hooks. A parameter
+# with a dot that the server does not know may be anything, so only a superuser may set it. Which columns
+# tell of the locale depends on the version.
 _QUERY = """
 WITH me AS (
   SELECT r.oid, r.rolname, r.rolsuper, r.rolcreatedb, r.rolcreaterole FROM pg_catalog.pg_roles r
@@ -169,6 +169,7 @@ WITH me AS (
   WHERE a.datid IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
     AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, '') <> 'parallel worker'
     AND coalesce(a.application_name, '') NOT LIKE :app
+    AND coalesce(a.application_name, '') NOT LIKE 'TimescaleDB Background Worker%'
   GROUP BY a.datid
 )
 SELECT json_build_object(

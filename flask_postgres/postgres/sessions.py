@@ -121,6 +121,7 @@ _END_ALL = """
 SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
 WHERE a.datname = :dbname AND a.pid NOT IN (pg_catalog.pg_backend_pid(), :but)
   AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, '') <> 'parallel worker'
+  AND coalesce(a.application_name, '') NOT LIKE 'TimescaleDB Background Worker%'
 """
 """Without ``pg_read_all_stats`` the backend_type of others is NULL; an autovacuum worker has no user."""
 

@@ -290,3 +290,49 @@ def test_many_tables(place: Place, count: int) -> None:
         return
     assert "is as it was" in failed.err
     assert place.content(numbers=False) == [row[:3] for row in before]
+
+
+def test_where_no_other_database_lets_the_role_in(place: Place) -> None:
+    """As on a host that gives one database and nothing else."""
+    server = place.server
+    for name in ("postgres", "template1"):
+        server.execute(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+    try:
+        place.app()
+        for words in (
+            ["wait"],
+            ["create"],
+            ["setup"],
+            ["wait", "--ready"],
+            ["status", "--exit-code"],
+            ["reset", "-f"],
+            ["setup", "--if-missing"],
+            ["protect"],
+            ["unprotect", "-f"],
+            ["recover"],
+        ):
+            result = place.run(*words)
+            assert result.code == 0, f"{words}: {result}"
+        assert place.sql("SELECT name FROM pet") == [("Fido",)]
+    finally:
+        for name in ("postgres", "template1"):
+            server.execute(f"GRANT CONNECT ON DATABASE {name} TO PUBLIC")
+
+
+def test_a_type_of_an_extension(place: Place) -> None:
+    """Its columns keep their type, and the extension its place, while the tables move."""
+    place.sql("CREATE EXTENSION vector")
+    place.app(
+        made=[
+            "CREATE TABLE doc (id serial PRIMARY KEY, v vector(3))",
+            "INSERT INTO doc (v) VALUES ('[1,2,3]')",
+        ]
+    )
+    for words in (["setup"], ["reset", "-f"]):
+        result = place.run(*words)
+        assert result.code == 0, str(result)
+    before = place.content()
+    place.app("raise RuntimeError", made=["CREATE TABLE doc (id int)"])
+    assert place.run("reset", "-f").code == 1
+    assert place.content() == before
+    assert place.sql("SELECT v <-> '[1,2,4]' FROM doc") == [(1.0,)]
