@@ -56,7 +56,9 @@ class Report:
         elif self.migrations is not None and self.migrations.behind:
             found.append("the migrations are behind")
         elif self.status.condition == "empty" and self.filled_by is not None:
-            found.append(f'database "{self.status.dbname}" is empty: {self.filled_by} did not run')
+            found.append(
+                f'database "{self.status.dbname}" is empty: it was not initialized ({self.filled_by})'
+            )
         return tuple(reason for reason in found if reason)
 
     @property

@@ -67,9 +67,9 @@ def why_inside(request: Request, facts: Facts) -> str | None:
         return "the setting reset_with says so"
     if not facts.can.transactional_ddl:
         return None
-    if old.name == facts.admin_dbname:
-        return "it is the database that is administered from"
-    return None if role.createdb else f'the role "{role.name}" may not create databases'
+    if not role.createdb:
+        return f'the role "{role.name}" may not create databases'
+    return "it is the one that this tool works from" if old.name == facts.admin_dbname else None
 
 
 def _replace_inside(case: Situation, old: Database, reason: str) -> Plan:
@@ -85,9 +85,8 @@ def _replace_inside(case: Situation, old: Database, reason: str) -> Plan:
         steps.append(Protect(name=case.name, by=case.by, target=old))
     guarded = request.initializes and not request.init_chosen
     steps.append(FinishInside(before=first, guarded=guarded, outcomes=tuple(outcomes)))
-    kept = tuple(name for _, name in first.kept())
-    if kept:
-        steps.append(DiscardInside(dbname=case.name, schemas=kept))
+    if first.names():
+        steps.append(DiscardInside(dbname=case.name, schemas=first.names()))
     notes = [Note(f"what is in the database is replaced, and not the database itself: {reason}")]
     if content.stays:
         notes.append(Note(f"this stays as it is: {', '.join(content.stays)}"))

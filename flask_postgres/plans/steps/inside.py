@@ -70,35 +70,46 @@ class SetAsideInside(Step):
                 made.append(ddl.CreateSchema(name))
             else:
                 continue
-            made.append(ddl.CommentOnSchema(name, self.mark(schema).under(schema.comment)))
+            made.append(self._marked(schema))
         if not made:  # there must be one that says what has happened
-            public = Schema(name=PUBLIC)
-            made = [ddl.CreateSchema(self._name(PUBLIC))]
-            made.append(ddl.CommentOnSchema(self._name(PUBLIC), self.mark(public).under(None)))
+            made = [ddl.CreateSchema(self._name(PUBLIC)), self._marked(Schema(name=PUBLIC))]
         moved = [ddl.SetSchema(item.kind, item.identity, to) for item, to in items.items()]
         return (*made, *moved)
 
-    def mark(self, schema: Schema, *, superseded: bool = False) -> Mark:
-        """Return the mark of the schema in which the content of another is."""
-        return Mark(
+    def _marked(self, schema: Schema, *, superseded: bool = False) -> ddl.CommentOnSchema:
+        """Return what marks the schema that has the content of another; a renamed one keeps its comment."""
+        renamed = self._renamed(schema)
+        mark = Mark(
             State.ASIDE,
             schema.name,
             self.by.token,
-            moved=not self._renamed(schema),
+            moved=not renamed,
             superseded=superseded,
             oid=self.inside.oid,
             server=self.by.server,
         )
+        return ddl.CommentOnSchema(self._name(schema.name), mark.under(schema.comment if renamed else None))
 
-    def kept(self) -> tuple[tuple[Schema, str], ...]:
-        """Return each schema of which something was set aside, and the name of the one where it is."""
-        found = [schema for schema in self.inside.schemas if self._renamed(schema) or self.inside.of(schema)]
-        return tuple((schema, self._name(schema.name)) for schema in found)
+    def marking(self, *, superseded: bool) -> Statements:
+        """Return what marks all that was set aside."""
+        return tuple(self._marked(schema, superseded=superseded) for schema in self._kept())
+
+    def _kept(self) -> tuple[Schema, ...]:
+        """Return each schema of which something is set aside."""
+        return tuple(each for each in self.inside.schemas if self._renamed(each) or self.inside.of(each))
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the schemas in which something is set aside."""
+        return tuple(self._name(schema.name) for schema in self._kept())
 
     def markers(self) -> tuple[str, ...]:
         """Return the names of those schemas in which nothing is: they only say what has happened."""
         made = [each.name for each in self._statements() if isinstance(each, ddl.CreateSchema)]
-        return tuple(name for name in made if name not in [name for _, name in self.kept()])
+        return tuple(name for name in made if name not in self.names())
+
+    def marked_again(self) -> Statements:
+        """Return what makes the one that says what has happened, where that was dropped."""
+        return (ddl.CreateSchema(self._name(PUBLIC)), self._marked(Schema(name=PUBLIC)))
 
     def _renamed(self, schema: Schema) -> bool:
         return not self.keep and schema.owned and not schema.shared and schema.name != PUBLIC
@@ -177,10 +188,7 @@ class FinishInside(Step):
         return (self._marking(superseded=True, empty=self.before.markers()),)
 
     def _marking(self, *, superseded: bool, empty: t.Sequence[str] = ()) -> Action:
-        marked = (
-            ddl.CommentOnSchema(name, self.before.mark(schema, superseded=superseded).under(schema.comment))
-            for schema, name in self.before.kept()
-        )
+        marked = self.before.marking(superseded=superseded)
         return Together(f'finish database "{self._dbname}"', (*marked, *map(ddl.DropSchema, empty)))
 
     def run(self, context: StepContext) -> None:
@@ -206,9 +214,8 @@ class FinishInside(Step):
             names = [schema.name for schema in inside.read(session, server=self.before.by.server).asides]
             marker = marks.name_for_old(PUBLIC, self.before.by.token)
             if marker not in names:
-                mark = self.before.mark(Schema(name=PUBLIC)).under(None)
-                made = (ddl.CreateSchema(marker), ddl.CommentOnSchema(marker, mark))
-                context.send(Together(f'mark "{self._dbname}" again', made), to=session)
+                again = self.before.marked_again()
+                context.send(Together(f'mark "{self._dbname}" again', again), to=session)
             context.send(self._marking(superseded=False), to=session)
         context.outcomes.clear()
 
