@@ -11,7 +11,7 @@ from ..app.engines import release_all
 from ..plans import dry_run, engine, preflight
 from ..plans.context import StepContext
 from ..plans.engine import Task
-from ..plans.plan import AppRole, CommandName, Request
+from ..plans.plan import CommandName, Request, app_role
 from ..postgres import ddl, marks
 from ..postgres.admin import Connector
 from ..postgres.drivers import administrative, libpq_arguments
@@ -98,14 +98,11 @@ def _request(
 ) -> Request:
     settings, options = invocation.settings, invocation.options
     clauses = {name: value for name in ddl.CLAUSES if (value := getattr(settings, name)) is not None}
-    administrator, role = settings.admin_uri, None
-    if administrator is not None and uri.user is not None and uri.user != administrator.user:
-        role = AppRole(uri.user, uri.password)
     return Request(
         command=command,
         dbname=uri.dbname,
         clauses=clauses,
-        app_role=role,
+        app_role=app_role(uri, settings.admin_uri),
         schemas=settings.schemas if command in STARTS_A_SERVER else (),
         extensions=settings.extensions if command in STARTS_A_SERVER else (),
         overwrite=bool(options.get("overwrite")),

@@ -23,10 +23,10 @@ import click
 
 from ..app.engines import release_all
 from ..errors import AppNotLoaded, EnvironmentNotAllowed, FlaskPostgresError
-from ..plans import engine, execution
+from ..plans import engine, execution, identity
 from ..plans.context import StepContext
 from ..plans.engine import Task
-from ..plans.plan import Request
+from ..plans.plan import Request, app_role
 from ..postgres import ddl, marks
 from ..postgres.admin import Connector
 from ..settings import guard
@@ -94,13 +94,18 @@ def _begin_again(invocation: Invocation, *, make: bool) -> None:
     if refusal is not None:
         raise EnvironmentNotAllowed(f"flask psql {invocation.ctx.info_name} {refusal}")
     server = ensure_server(invocation, settings, uri, start=True)
-    if settings.admin_uri is not None:
-        return  # the app's role may not exist yet, and only a plan makes it
     admin_dbname = settings.admin_dbname if resolution.is_set("admin_dbname") else None
-    if server is None and not (make and _is_missing(uri, admin_dbname, settings.connect_timeout)):
+    reach = Connector(
+        uri=uri,
+        admin_uri=settings.admin_uri,
+        admin_dbname=admin_dbname,
+        connect_timeout=settings.connect_timeout,
+    )
+    if server is None and not (make and _is_missing(reach)):
         return
     order = {
         "uri": uri.render(hide_password=False),
+        "admin_uri": settings.admin_uri and settings.admin_uri.render(hide_password=False),
         "admin_dbname": admin_dbname,
         "make": make,
         "clauses": {name: value for name in ddl.CLAUSES if (value := getattr(settings, name)) is not None},
@@ -142,11 +147,13 @@ def _load_with_scaffold(invocation: Invocation, uri: PostgresUri, order: dict[st
         return ""
 
     settings = invocation.before_app().settings
+    admin_uri = PostgresUri(order["admin_uri"]) if order["admin_uri"] else None
     server = ensure_server(invocation, settings, uri, start=True)
     request = Request(
         command="scaffold",
         dbname=uri.dbname,
         clauses=order["clauses"],
+        app_role=app_role(uri, admin_uri),
         schemas=tuple(order["schemas"]),
         extensions=tuple(order["extensions"]),
         among_others=True,
@@ -154,6 +161,7 @@ def _load_with_scaffold(invocation: Invocation, uri: PostgresUri, order: dict[st
     context = StepContext(
         connector=Connector(
             uri=uri,
+            admin_uri=admin_uri,
             admin_dbname=order["admin_dbname"],
             connect_timeout=settings.connect_timeout,
             token=marks.new_token(),
@@ -166,11 +174,10 @@ def _load_with_scaffold(invocation: Invocation, uri: PostgresUri, order: dict[st
     engine.run([Task(request, context)])
 
 
-def _is_missing(uri: PostgresUri, admin_dbname: str | None, connect_timeout: float) -> bool:
-    from ..api import database_exists
-
+def _is_missing(reach: Connector) -> bool:
     try:
-        return not database_exists(uri, admin_dbname=admin_dbname, connect_timeout=connect_timeout)
+        with reach.anywhere() as session:
+            return identity.look_up(session, reach.uri.dbname) is None
     except FlaskPostgresError:
         return False  # the app's own error says why
 

@@ -147,7 +147,12 @@ def facts_of(task: Task, session: Session) -> Facts:
 
 def _with_app_role(facts: Facts, role: AppRole, task: Task) -> Facts:
     """Return the facts as they are for a command that creates the app's role and may borrow its rights."""
-    makes = role.name in facts.missing_roles and task.request.command in ("create", "setup", "reset")
+    makes = role.name in facts.missing_roles and task.request.command in (
+        "create",
+        "setup",
+        "reset",
+        "scaffold",
+    )
     grantable = (*facts.grantable_roles, *([role.name] if makes else []))
     target = facts.target
     needed = (*facts.unusable_roles, *([target.owner] if target and not target.owned else []))

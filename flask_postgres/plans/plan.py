@@ -14,6 +14,7 @@ from .steps import DiscardInside, DropDatabase, PutBackInside, SetAsideInside, S
 
 if t.TYPE_CHECKING:
     from ..settings.schema import ResetWith
+    from ..uri import PostgresUri
 
 CommandName = t.Literal[
     "create", "init", "drop", "setup", "reset", "protect", "unprotect", "recover", "discard", "scaffold"
@@ -35,6 +36,13 @@ class AppRole(t.NamedTuple):
 
     def __repr__(self) -> str:
         return f"AppRole({self.name!r})"
+
+
+def app_role(uri: PostgresUri, admin_uri: PostgresUri | None) -> AppRole | None:
+    """Return the role of the target's URI, where another one administers."""
+    if admin_uri is None or uri.user is None or uri.user == admin_uri.user:
+        return None
+    return AppRole(uri.user, uri.password)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,3 +137,31 @@ def test_its_password_is_a_secret(project: Project, server: Server, dbname: str)
     shown = project.psql("config", "--admin-uri", full(server.superuser_uri("postgres")))
     assert "admin_uri" in shown.out
     assert f"postgresql://postgres:***@{server.host}:{server.port}/postgres" in shown.out
+
+
+CONNECTS = """
+    from flask import Flask
+    from flask_sqlalchemy import SQLAlchemy
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = {uri!r}
+    db = SQLAlchemy(app)
+
+    class Pet(db.Model):
+        id = db.Column(db.Integer, primary_key=True)
+
+    with app.app_context():
+        db.create_all()
+"""
+
+
+def test_an_app_that_connects_while_it_is_imported(
+    project: Project, server: Server, dbname: str, administrator: str, shop: str
+) -> None:
+    """It is lent a database and a role for that, neither of which is what it gets."""
+    project.write({"app.py": CONNECTS.format(uri=full(server.uri(dbname, user=shop)))})
+    result = project.psql("setup", "--admin-uri", administrator)
+    assert result.code == 0, str(result)
+    assert "it was lent an empty one" in result.err
+    owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s"
+    assert server.execute(owner, dbname) == [(shop,)]
+    assert members(server, shop) == []
