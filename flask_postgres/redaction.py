@@ -19,6 +19,9 @@ OUTCOMES = frozenset(
 )
 """The words that scripts rely on. Masking one of them would reveal that it is the secret."""
 
+WORDS = OUTCOMES | {"password", "server", "role", "user", "wrong", "host", "port", "connection", "app"}
+"""Those, and the words that our errors are made of: likewise."""
+
 _KEYS = "password|passwd|oauth_client_secret|scram_client_key|scram_server_key"
 """The ends of the names of libpq's secret parameters, and of those of other drivers and apps."""
 
@@ -45,7 +48,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
-        self._shown: set[str] = set(OUTCOMES)
+        self._shown: set[str] = set(WORDS)
 
     def add(self, secrets: t.Iterable[str | None], *, shown: t.Iterable[str | None] = ()) -> None:
         """Learn secrets in their raw spelling, and names that are shown on purpose."""
@@ -68,7 +71,7 @@ _IN_URI = re.compile(rf"(//[^\s:/@]*:)(?!{re.escape(MASK)}@|password@)[^\s@]+@(?
 def _pattern(secret: str) -> re.Pattern[str]:
     """Return what finds a secret in all its spellings."""
     pattern = "".join(map(_piece, re.findall(r"\s+|.", secret, re.DOTALL)))
-    if len(secret) < SHORT or any(secret.lower() in word for word in OUTCOMES):
+    if len(secret) < SHORT or any(secret.lower() in word for word in WORDS):
         before = r"(?<!\w)" if secret[0].isalnum() else ""
         after = r"(?!\w)" if secret[-1].isalnum() else ""
         return re.compile(before + pattern + after)

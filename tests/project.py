@@ -196,7 +196,7 @@ def checked(result: Result, *, tracebacks: bool = False) -> Result:
     """Return the result, after making sure that it holds no password, and no traceback unless allowed."""
     for canary in CANARIES:
         assert canary not in result.all, f"a password is in the output:\n{result}"
-    assert tracebacks or "Traceback" not in result.all, str(result)
+    assert tracebacks or "Traceback (most recent call last)" not in result.all, str(result)
     return result
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import inspect
 
 from ..errors import AppError, CallbackFailed, FlaskPostgresError, MigrationFailed, ServerError
 from ..postgres import failures
-from ..remedies import as_tuple
+from ..remedies import Command, as_tuple
 from ..reporting import Reporter, Silence
 from . import faults
 from .callbacks import Callback, callback_for
@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
 
     from .discovery import BindKey, Extension
 
-UNDEFINED_TABLE = "42P01"
+UNDEFINED_TABLE, DUPLICATE_TABLE = "42P01", "42P07"
 
 How = t.Literal["auto", "callback", "migrations", "create_all"]
 CreateTables = t.Callable[..., t.Any]
@@ -138,6 +138,11 @@ def initialize(
         known = failures.of_the_apps_statements(error, role=default.url.username if default else None)
         if choice.callback is not None and failures.sqlstate_of_cause(error) == UNDEFINED_TABLE:
             known = _not_by_migrations(app, extension) or known
+        if choice.migrations is not None and failures.sqlstate_of_cause(error) == DUPLICATE_TABLE:
+            error.remedies = (
+                "If create_all has made them, mark the migrations as run, such as with flask db stamp head",
+                Command("make the database anew", "reset"),
+            )
         error.remedies = as_tuple(known) or error.remedies or as_tuple(_other_binds(error, extension, binds))
         raise
     return str(choice)

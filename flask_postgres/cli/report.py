@@ -169,7 +169,8 @@ def _leftover_rows(status: Status, render: t.Callable[[Remedy], str]) -> t.Itera
     if not status.leftovers:
         yield heading, "none"
     for item in status.leftovers:
-        yield heading, f'"{item.name}", {_LEFT[item.kind]}, {size_text(item.size)}. {render(item.remedy)}'
+        size = "" if item.size is None else f", {size_text(item.size)}"
+        yield heading, f'"{item.name}", {_LEFT[item.kind]}{size}. {render(item.remedy)}'
         heading = ""
 
 

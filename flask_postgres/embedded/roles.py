@@ -18,6 +18,9 @@ from .connection import CannotLogIn, Session
 from .process import Postmaster
 from .target import Target
 
+MAINTENANCE = "postgres"
+"""The database that every server has from its start; a URI that names it means it for its app."""
+
 _ROUNDS = 4096  # as many as PostgreSQL's own verifiers have, which lie in the same folder
 _RELOAD_SECONDS = 5.0
 
@@ -26,6 +29,8 @@ def is_prepared(folder: Path, target: Target) -> bool:
     """Tell, without asking the server, whether this role and password were prepared before."""
     known = files.read_json(folder / location.ROLES).get(target.user)
     if not isinstance(known, dict):
+        return False
+    if target.dbname == MAINTENANCE and not known.get("maintenance"):
         return False
     salt, digest = known.get("salt"), known.get("digest")
     return digest == (None if target.password is None else _digest(target.password, str(salt)))
@@ -43,6 +48,8 @@ def prepare(folder: Path, running: Postmaster, target: Target, *, follow: bool =
         try:
             changed = _make_or_follow(session, target, follow=follow)
             _trust_those_without_password(session, folder)
+            if target.dbname == MAINTENANCE and _is_nobodys(session, MAINTENANCE):
+                session.run("ALTER DATABASE {} OWNER TO {}", MAINTENANCE, target.user)
         except session.error as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")  # what follows may quote the statement
             raise EmbeddedServerError(
@@ -96,6 +103,12 @@ def _make_or_follow(session: Session, target: Target, *, follow: bool) -> bool:
         raise _conflict(target, uses)
     session.run("ALTER ROLE {} PASSWORD {password}", target.user, password=verifier)
     return True
+
+
+def _is_nobodys(session: Session, dbname: str) -> bool:
+    """Tell whether a database belongs to the tool's own superuser still."""
+    query = "SELECT r.rolsuper FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE d.datname = %s"
+    return session.rows(query, dbname) == [(True,)]
 
 
 def _gets_in(target: Target) -> bool:
@@ -170,7 +183,8 @@ def _remember(folder: Path, target: Target) -> None:
     known = files.read_json(folder / location.ROLES)
     salt = secrets.token_hex(16)
     digest = None if target.password is None else _digest(target.password, salt)
-    known[target.user] = {"salt": salt, "digest": digest}
+    maintenance = target.dbname == MAINTENANCE
+    known[target.user] = {"salt": salt, "digest": digest, **({"maintenance": True} if maintenance else {})}
     files.write_json(folder / location.ROLES, known, owner=files.owner_of(folder))
 
 

@@ -100,6 +100,15 @@ def of_the_apps_statements(error: BaseException | None, *, role: str | None) -> 
         if code == "3F000" and not isinstance(error, FlaskPostgresError):
             name = next(iter(re.findall(r'"([^"]+)"', said)), "NAME")
             return Option("Add it to the schemas setting, or {}", "create_schema", name)
+        extension = re.search(r'extension "([^"]+)"', said)
+        if code == "42501" and extension is not None:
+            words = "Leave it to this tool: add it to the extensions setting, or {}"
+            return Option(words, "extension", extension[1])
+        if code in ("0A000", "58P01") and extension is not None:
+            return (
+                "Install its package on the server. The embedded server has contrib and pgvector alone: for "
+                "others set server_bin_dir to a PostgreSQL that has them"
+            )
         if code == "42501" and "schema public" in said and role:
             name = role.replace('"', '""')
             purpose = "PostgreSQL 15 and later keep others out of it. As the database's owner, run"

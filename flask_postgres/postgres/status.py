@@ -168,7 +168,7 @@ def _leftovers(facts: Facts, condition: Condition) -> t.Iterator[Leftover]:
     target = facts.target
     asides = [item for item in facts.asides if not item.maker_alive]
     if target is not None and not target.maker_alive:
-        if condition == "unfinished":
+        if condition == "unfinished" and target.state is State.UNFINISHED:
             kept = Command("Restore the former one" if asides else "Keep it as it is", "recover")
             redone = Command("Redo it", "setup")
             remedy = kept if asides or target.holds_rows else redone

@@ -182,3 +182,10 @@ def test_a_log_that_cannot_be_read(empty: Site) -> None:
     assert log.returncode == 1
     assert "is not a folder" in log.stderr
     assert len(log.stderr.splitlines()) == 1
+
+
+def test_a_target_called_postgres(served: Site) -> None:
+    run = functools.partial(flask, served, group=(), uri=served.uri("postgres").render(hide_password=False))
+    for words in (["setup"], ["reset", "-f"], ["status"]):
+        done = run(*words)
+        assert done.returncode == 0, done.stderr

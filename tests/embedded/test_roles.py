@@ -208,3 +208,12 @@ def test_variables_of_libpq_do_not_bend_our_own_sessions(
     assert {name: os.environ.get(name) for name in variables} == variables
     monkeypatch.undo()
     assert ask(served.uri(user="bob"), "SELECT current_user") == "bob"
+
+
+def test_the_database_that_every_server_has(served: Site) -> None:
+    """A URI may name it, as Docker's image does by itself; then it is the app's."""
+    owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'postgres'"
+    served.ensure(served.uri("postgres"))
+    assert ask(served.uri(), owner) == "alice"
+    served.ensure(served.uri("postgres", user="bob"))  # it is somebody's now
+    assert ask(served.uri(), owner) == "alice"

@@ -211,6 +211,7 @@ def test_killed_while_the_app_fills_it(filled: Place, rows: bool) -> None:
     filled.app()
     shown = json.loads(filled.run("status", "--json").out)
     assert (shown["ready"], shown["database"]["condition"]) == (False, "unfinished")
+    assert {item["command"] for item in shown["leftovers"]} == {"flask psql recover"}
     for words in (["setup"], ["setup", "--if-missing"], ["reset", "-f"]):
         message = error(filled.run(*words))
         assert "flask psql recover" in message, message

@@ -158,3 +158,18 @@ def test_several_instances_in_one_process(project: Project, server: Server, dbna
     assert "the app registers none" in error(
         project.here("init", "--init-with", "callback", app="app.py:shop")
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("file_fdw", "add it to the extensions setting, or --extension file_fdw"),
+        ("postgis", "Install its package on the server. The embedded server has contrib and pgvector alone"),
+    ],
+)
+def test_an_extension_that_the_app_itself_cannot_create(
+    project: Project, server: Server, dbname: str, name: str, hint: str
+) -> None:
+    create = f'with db.engine.begin() as connection: connection.exec_driver_sql("CREATE EXTENSION {name}")'
+    project.write({"app.py": with_callback(LEGACY.format(uri=full(server.uri(dbname))), create)})
+    assert hint in error(project.here("setup"))

@@ -325,3 +325,12 @@ def test_migrations_that_have_not_begun(project: Project, server: Server, dbname
     assert result.code == 0, str(result)
     assert "Alembic has no revision yet, so create_all makes the tables" in result.err
     assert "no revision yet" not in project.here("reset", "-f", "--init-with", "create_all").err
+
+
+def test_tables_that_create_all_has_made_before(project: Project, server: Server, dbname: str) -> None:
+    write_plain(project, full(server.uri(dbname)))
+    assert project.here("create").code == 0
+    server.execute("CREATE TABLE one (id int)", dbname=dbname)
+    message = error(project.here("setup"))
+    assert "mark the migrations as run, such as with flask db stamp head" in message
+    assert "or make the database anew: flask psql reset" in message

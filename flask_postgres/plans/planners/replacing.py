@@ -64,7 +64,7 @@ def why_inside(request: Request, facts: Facts) -> str | None:
     if old is None or old.invalid or request.reset_with == "database":
         return None
     if request.reset_with == "schema":
-        return "the setting reset_with says so"
+        return "reset_with is schema"
     if not facts.can.transactional_ddl:
         return None
     if not role.createdb:
