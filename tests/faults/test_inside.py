@@ -337,3 +337,46 @@ def test_a_type_of_an_extension(place: Place) -> None:
     assert place.run("reset", "-f").code == 1
     assert place.content() == before
     assert place.sql("SELECT v <-> '[1,2,4]' FROM doc") == [(1.0,)]
+
+
+MIGRATED = """
+    from flask import Flask
+    from flask_migrate import Migrate
+    from flask_sqlalchemy import SQLAlchemy
+
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = {uri!r}
+    db = SQLAlchemy(app)
+    Migrate(app, db)
+"""
+REVISION = """
+    import sqlalchemy as sa
+    from alembic import op
+
+    revision, down_revision = {name!r}, {down!r}
+
+    def upgrade():
+        kind = sa.Enum("good", "bad", name={name!r} + "_kind")
+        op.create_table({name!r}, sa.Column("id", sa.Integer, primary_key=True), sa.Column("kind", kind))
+        op.execute("INSERT INTO {name} (kind) VALUES ('good')")
+        {then}
+"""
+
+
+def test_migrations_and_their_types(place: Place) -> None:
+    """The version table is set aside as well, so that every migration runs anew."""
+    pytest.importorskip("flask_migrate")
+    project = place.project
+    project.write({"app.py": MIGRATED.format(uri=place.uri)})
+    assert project.run("db", "init").code == 0
+    script = "migrations/versions/{}.py"
+    project.write({script.format("one"): REVISION.format(name="one", down=None, then="")})
+    for words in (["setup"], ["reset", "-f"]):
+        result = place.run(*words)
+        assert result.code == 0, str(result)
+        assert "up to date" in place.run("status", "--exit-code").out
+    before = place.content()
+    project.write({script.format("two"): REVISION.format(name="two", down="one", then="1 / 0")})
+    assert "is as it was" in error(place.run("reset", "-f"))
+    assert place.content() == before
+    assert place.sql("SELECT version_num FROM alembic_version") == [("one",)]
