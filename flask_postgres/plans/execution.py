@@ -137,14 +137,19 @@ def _report(begun: t.Sequence[_Begun], error: BaseException, problems: t.Sequenc
         remedies = _RECOVER
     elif isinstance(error, (FlaskPostgresError, Interrupted)) and not isinstance(error, LostRace):
         gone = {id(one.job.plan) for one, _ in remaining}
-        plans = {id(one.job.plan): one.job.plan for one in begun if not one.job.context.remarks}
-        said += [
-            f'Database "{plan.replaces}" is as it was.'
-            for key, plan in plans.items()
-            if plan.replaces and key not in gone
-        ]
+        jobs = {id(one.job.plan): one.job for one in begun if not one.job.context.remarks}
+        said += [text for key, job in jobs.items() if key not in gone and (text := _as_before(job))]
     if said:
         _add_to(error, said, remedies)
+
+
+def _as_before(job: Job) -> str | None:
+    """Return what is said of a database once all is undone; None where nothing had been done to it."""
+    if job.plan.replaces:
+        return f'Database "{job.plan.replaces}" is as it was.'
+    if job.context.made and job.plan.lasting:
+        return f'Database "{job.plan.request.dbname}" was removed again.'
+    return None
 
 
 _RECOVER = (Command("Once the server answers, look", "status"), Command("Put it back", "recover"))

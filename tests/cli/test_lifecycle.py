@@ -103,7 +103,10 @@ def test_setup_if_missing_redoes_what_is_not_complete(project: Project, server: 
 def test_a_failed_setup_leaves_nothing(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(dbname), callback="db.create_all(); raise RuntimeError('no seeds')")
     message = error(project.here("setup"))
-    assert message == "the init callback app.init_db failed: RuntimeError: no seeds (app.py:17)"
+    assert message == (
+        "the init callback app.init_db failed: RuntimeError: no seeds (app.py:17). "
+        f'Database "{dbname}" was removed again.'
+    )
     assert not any(dbname in name for name in server.names())
 
 

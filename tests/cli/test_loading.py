@@ -461,7 +461,7 @@ def test_an_app_that_patches_the_standard_library(
             process.send_signal(signum)
             _, err = process.communicate(timeout=60)
         assert process.returncode == 1
-        assert f"Error: stopped by {signum.name}. Nothing is left half done.\n" in err
+        assert f'Error: stopped by {signum.name}. Database "{dbname}" was removed again.\n' in err
         assert "Interrupted" not in err, err
         assert not any(dbname in each for each in server.names())
 

@@ -261,7 +261,8 @@ def test_a_percent_sign_in_the_password(project: Project, server: Server, dbname
     write_plain(project, full(server.uri(dbname)), escaped="")
     message = error(project.here("setup"))
     assert message.startswith("the migrations (Alembic) failed: ValueError: invalid interpolation syntax in")
-    assert "(migrations/env.py:11). In env.py, write the URL with %% for each %:" in message
+    assert f'(migrations/env.py:11). Database "{dbname}" was removed again. In env.py, write' in message
+    assert "the URL with %% for each %:" in message
     assert oid(server, dbname) is None
 
 
