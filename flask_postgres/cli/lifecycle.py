@@ -141,12 +141,12 @@ class _Initialize:
         )
         return str(choice)
 
-    def __call__(self) -> str:
+    def __call__(self, *, whole: bool) -> str:
         if self._did is None:
-            self._did = self._initialize()
+            self._did = self._initialize(split=whole and len(self._targets) == 1)
         return self._did
 
-    def _initialize(self) -> str:
+    def _initialize(self, *, split: bool) -> str:
         from ..app.initialize import initialize
         from ..app.redirect import redirect
         from ..app.tagging import tagged
@@ -162,7 +162,7 @@ class _Initialize:
             return initialize(
                 app,
                 extension,
-                create_tables=create_tables,
+                create_tables=functools.partial(create_tables, split=split),
                 how=settings.init_with,
                 metadata=settings.metadata,
                 binds=tuple(self._targets),

@@ -22,7 +22,8 @@ LOCK_NOT_AVAILABLE = "55P03"
 class StepContext:
     """The means of one plan, and what its steps have done.
 
-    :param initialize: fills the target by the app's own means; returns what it did.
+    :param initialize: fills the target by the app's own means; returns what it did. ``whole`` says that all
+        of it is undone when it fails, so that it need not be one transaction.
     :param load_again: loads the app once more, in another process, if it connects to its database while it is
         loaded: it may fill a new one then.
     :param release: closes the connections that the app itself has open.
@@ -41,7 +42,7 @@ class StepContext:
     """
 
     connector: Connector
-    initialize: t.Callable[[], str] | None = None
+    initialize: t.Callable[..., str] | None = None
     load_again: t.Callable[[], None] = lambda: None
     release: t.Callable[[], None] = lambda: None
     make_extensions: t.Callable[[str, t.Sequence[str]], None] | None = None

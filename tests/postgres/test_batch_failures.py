@@ -11,6 +11,7 @@ from flask_postgres import PostgresUri
 from flask_postgres.errors import FlaskPostgresError, PermissionDenied, ServerError
 from flask_postgres.postgres.batch import create_tables
 
+from ..project import Project
 from ..servers import Server, server_folder
 from .batch_cases.metadata import small
 
@@ -208,3 +209,27 @@ def test_a_callers_transaction_is_never_split(small_engine: sa.Engine) -> None:
     with small_engine.begin() as connection, pytest.raises(ServerError, match="max_locks_per_transaction"):
         create_tables(connection, small(LOCKED_OUT), split=True)
     assert sa.inspect(small_engine).get_table_names() == []
+
+
+MANY = """
+    from flask import Flask
+    from flask_sqlalchemy import SQLAlchemy
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = {uri!r}
+    db = SQLAlchemy(app)
+    for number in range({count}):
+        db.Table(f"t{{number}}", db.Column("id", db.Integer, primary_key=True))
+"""
+
+
+@pytest.mark.long
+def test_setup_makes_more_tables_than_the_lock_table_holds(project: Project, small_server: Server) -> None:
+    """A new database is dropped as a whole when it fails, so it need not be one transaction."""
+    small_server.execute("DROP DATABASE IF EXISTS big WITH (FORCE)")
+    uri = small_server.uri("big").render(hide_password=False)
+    project.write({"app.py": MANY.format(uri=uri, count=LOCKED_OUT)})
+    result = project.psql("setup")
+    assert result.code == 0, str(result)
+    count = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    assert small_server.execute(count, dbname="big") == [(LOCKED_OUT,)]
+    assert project.psql("drop", "-f").code == 0

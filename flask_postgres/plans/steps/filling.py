@@ -89,7 +89,7 @@ class Initialize(Step):
             with context.reporter.progress(f'initializing database "{self.name}"'):
                 if context.made or context.fresh:
                     context.load_again()
-                did = context.initialize()
+                did = context.initialize(whole=self.transient)
         finally:
             context.release()
         if self.aside is not None:
