@@ -269,7 +269,9 @@ def _look_inside(facts: Facts, admin: Session, connector: Connector) -> Facts:
     here = admin.dbname == connector.uri.dbname
     with contextlib.nullcontext(admin) if here else connector.target() as session:
         found = inside.read(session, server=facts.server)
-        return dataclasses.replace(facts, inside=found, holds_rows=contents.holds_rows(session))
+        return dataclasses.replace(
+            facts, inside=found, holds_rows=contents.holds_rows(session, but_aside=True)
+        )
 
 
 def _with_citus(facts: Facts, target: Database, connector: Connector) -> Capabilities:

@@ -10,21 +10,23 @@ def count_tables(session: Session) -> int:
     return int(session.value(_TABLES))
 
 
-def holds_rows(session: Session) -> bool:
+def holds_rows(session: Session, *, but_aside: bool = False) -> bool:
     """Tell whether a table in the session's database may hold a row; Alembic's version table aside.
 
     The sizes of files tell, so no table has to be read: one without a single page holds no row, and one whose
-    rows were all deleted counts as holding some. Large objects count as rows. What a reset inside the
-    database has set aside does not.
+    rows were all deleted counts as holding some. Large objects count as rows.
+
+    :param but_aside: leave out what a reset inside the database has set aside.
     """
-    return bool(session.value(_HOLDS_ROWS))
+    return bool(session.value(_HOLDS_ROWS, all=not but_aside))
 
 
 _HOLDS_ROWS = """
 SELECT EXISTS (
   SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'm') AND c.relname <> 'alembic_version'
-    AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_|~old~[0-9a-f]{8}$'
+    AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    AND (:all OR n.nspname !~ '~old~[0-9a-f]{8}$')
     AND pg_catalog.pg_relation_size(c.oid) > 0
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
       WHERE d.classid = CAST('pg_catalog.pg_class' AS pg_catalog.regclass)

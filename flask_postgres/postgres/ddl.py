@@ -152,10 +152,14 @@ class RevokeRole(ExecutableDDLElement):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CreateSchema(ExecutableDDLElement):
-    """``CREATE SCHEMA IF NOT EXISTS``; an owner of None is the role that runs it."""
+    """``CREATE SCHEMA``; an owner of None is the role that runs it.
+
+    :param new: whether one that is there is an error.
+    """
 
     name: str
     owner: str | None = None
+    new: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -361,7 +365,8 @@ def _revoke_role(element: RevokeRole, compiler: DDLCompiler, **_: t.Any) -> str:
 def _create_schema(element: CreateSchema, compiler: DDLCompiler, **_: t.Any) -> str:
     to = _Compile(compiler)
     owner = "" if element.owner is None else f" AUTHORIZATION {to.name(element.owner)}"
-    return f"CREATE SCHEMA IF NOT EXISTS {to.name(element.name)}{owner}"
+    exists = "" if element.new else "IF NOT EXISTS "
+    return f"CREATE SCHEMA {exists}{to.name(element.name)}{owner}"
 
 
 @compiles(RenameSchema)

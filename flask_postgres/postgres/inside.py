@@ -188,13 +188,7 @@ SELECT json_build_object(
     WHERE pg_catalog.pg_has_role(x.extowner, 'USAGE')),
   'stays', (SELECT json_agg(s.what ORDER BY s.what) FROM (
     SELECT 'the publication "' || p.pubname || '"' FROM pg_catalog.pg_publication p
-    UNION ALL SELECT 'the event trigger "' || g.evtname || '"' FROM pg_catalog.pg_event_trigger g
-      WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.objid = g.oid AND e.deptype = 'e')
     UNION ALL SELECT 'the foreign server "' || f.srvname || '"' FROM pg_catalog.pg_foreign_server f
-    UNION ALL SELECT pg_catalog.pg_describe_object(CAST('pg_catalog.pg_cast' AS regclass), c.oid, 0)
-      FROM pg_catalog.pg_cast c WHERE c.oid >= 16384
-        AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend e
-          WHERE e.objid = c.oid AND e.deptype IN ('e', 'i'))
     UNION ALL SELECT count(*) || ' large objects' FROM pg_catalog.pg_largeobject_metadata HAVING count(*) > 0
   ) s(what))
 ) FROM me

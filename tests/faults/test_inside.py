@@ -322,6 +322,8 @@ def test_where_no_other_database_lets_the_role_in(place: Place) -> None:
 
 def test_a_type_of_an_extension(place: Place) -> None:
     """Its columns keep their type, and the extension its place, while the tables move."""
+    if not place.sql("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"):
+        pytest.skip("this PostgreSQL has no pgvector")
     place.sql("CREATE EXTENSION vector")
     place.app(
         made=[
@@ -380,3 +382,36 @@ def test_migrations_and_their_types(place: Place) -> None:
     assert "is as it was" in error(place.run("reset", "-f"))
     assert place.content() == before
     assert place.sql("SELECT version_num FROM alembic_version") == [("one",)]
+
+
+def test_extensions_in_a_schema_of_their_own(place: Place) -> None:
+    """Dropping that schema would take every column of their types along, in what was set aside too."""
+    place.sql("DROP EXTENSION citext")
+    place.sql("CREATE SCHEMA extensions AUTHORIZATION plain")
+    place.sql("CREATE EXTENSION citext SCHEMA extensions")
+    made = ["CREATE TABLE pet (name extensions.citext)", "INSERT INTO pet VALUES ('Fido')"]
+    place.app(made=made)
+    assert place.run("setup").code == 0
+    before = place.content()
+    place.app("raise RuntimeError('no seeds')", made=made)
+    assert "is as it was" in error(place.run("reset", "-f"))
+    assert place.content() == before
+    assert place.sql("SELECT CAST(pg_typeof(name) AS text) FROM pet") == [("extensions.citext",)]
+    place.app(made=made)
+    assert place.run("reset", "-f").code == 0
+    assert place.content(numbers=False) == [row[:3] for row in before]
+
+
+def test_schemas_whose_names_are_cut_to_the_same(place: Place) -> None:
+    """What lies in two must not be mixed in one."""
+    names = ["s" * 60 + end for end in "ab"]
+    place.app(made=[f"CREATE TABLE {names[0]}.t (id int)"])
+    place.sql(f"CREATE SCHEMA {names[0]}")
+    place.sql(f"GRANT ALL ON SCHEMA {names[0]} TO plain")
+    assert place.run("setup").code == 0
+    place.sql(f"CREATE SCHEMA {names[1]}")
+    place.sql(f"CREATE TABLE {names[1]}.t (id int)")
+    place.sql(f"ALTER TABLE {names[1]}.t OWNER TO plain")
+    before = place.content()
+    assert "already exists" in error(place.run("reset", "-f"))
+    assert place.content() == before

@@ -57,6 +57,7 @@ CLAUSES = {
             'ALTER ROLE "r" IN DATABASE "a" SET "x" TO \'1\'',
         ),
         (ddl.CreateSchema("app"), 'CREATE SCHEMA IF NOT EXISTS "app"'),
+        (ddl.CreateSchema("app", new=True), 'CREATE SCHEMA "app"'),
         (ddl.CreateSchema("a", "Me"), 'CREATE SCHEMA IF NOT EXISTS "a" AUTHORIZATION "Me"'),
         (ddl.RenameSchema("a", "b"), 'ALTER SCHEMA "a" RENAME TO "b"'),
         (ddl.CommentOnSchema("a", "it's 100%"), "COMMENT ON SCHEMA \"a\" IS 'it''s 100%'"),

@@ -66,13 +66,14 @@ class SetAsideInside(Step):
             if self._renamed(schema):
                 made.append(ddl.RenameSchema(schema.name, name))
                 items = {item: to for item, to in items.items() if item.schema != schema.name}
-            elif self.keep or self.inside.of(schema) or schema.name == PUBLIC:
-                made.append(ddl.CreateSchema(name))
+            elif self.keep or schema.owned or self.inside.of(schema) or schema.name == PUBLIC:
+                # Also where nothing is in it: putting back drops every schema of ours that has no such twin.
+                made.append(ddl.CreateSchema(name, new=True))
             else:
                 continue
             made.append(self._marked(schema))
         if not made:  # there must be one that says what has happened
-            made = [ddl.CreateSchema(self._name(PUBLIC)), self._marked(Schema(name=PUBLIC))]
+            made = [ddl.CreateSchema(self._name(PUBLIC), new=True), self._marked(Schema(name=PUBLIC))]
         moved = [ddl.SetSchema(item.kind, item.identity, to) for item, to in items.items()]
         return (*made, *moved)
 
@@ -109,7 +110,7 @@ class SetAsideInside(Step):
 
     def marked_again(self) -> Statements:
         """Return what makes the one that says what has happened, where that was dropped."""
-        return (ddl.CreateSchema(self._name(PUBLIC)), self._marked(Schema(name=PUBLIC)))
+        return (ddl.CreateSchema(self._name(PUBLIC), new=True), self._marked(Schema(name=PUBLIC)))
 
     def _renamed(self, schema: Schema) -> bool:
         return not self.keep and schema.owned and not schema.shared and schema.name != PUBLIC
