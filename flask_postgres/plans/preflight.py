@@ -147,16 +147,21 @@ def taking_away(database: Database, facts: Facts) -> Faults:
         yield protected(database.name)
     yield from owning(database, facts)
     if database.is_template:
-        yield Refused(
-            f'database "{database.name}" is a template.',
-            remedy=Sql("Run", f"ALTER DATABASE {quoted(database.name)} IS_TEMPLATE false"),
-        )
+        yield template(database)
     yield from depended_on(database)
     for slot in database.slots:
         yield DatabaseInUse(
             f'database "{database.name}" has the logical replication slot "{slot}".',
             remedy=Sql("Run", f"SELECT pg_drop_replication_slot('{slot}')"),
         )
+
+
+def template(database: Database) -> Refused:
+    """Return the refusal to take a template away, or what is in it."""
+    return Refused(
+        f'database "{database.name}" is a template.',
+        remedy=Sql("Run", f"ALTER DATABASE {quoted(database.name)} IS_TEMPLATE false"),
+    )
 
 
 def depended_on(database: Database) -> Faults:

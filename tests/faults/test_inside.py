@@ -415,3 +415,21 @@ def test_schemas_whose_names_are_cut_to_the_same(place: Place) -> None:
     before = place.content()
     assert "already exists" in error(place.run("reset", "-f"))
     assert place.content() == before
+
+
+def test_a_protected_database_that_is_empty_can_be_filled(place: Place) -> None:
+    place.app()
+    assert place.run("protect").code == 0
+    result = place.run("setup")
+    assert result.code == 0, str(result)
+    assert "is protected" in error(place.run("reset", "-f"))
+
+
+def test_a_template(filled: Place) -> None:
+    before = filled.content()
+    filled.server.execute(f'ALTER DATABASE "{filled.dbname}" IS_TEMPLATE true')
+    try:
+        assert "is a template" in error(filled.run("reset", "-f"))
+    finally:
+        filled.server.execute(f'ALTER DATABASE "{filled.dbname}" IS_TEMPLATE false')
+    assert filled.content() == before

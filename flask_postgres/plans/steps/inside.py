@@ -119,8 +119,10 @@ class SetAsideInside(Step):
         return marks.name_for_old(schema, self.by.token)
 
     def faults(self, facts: Facts) -> Faults:
-        if self.old.state is State.PROTECTED:
+        if self.old.state is State.PROTECTED and not self.keep:
             yield preflight.protected(self.old.name)
+        if self.old.is_template and not self.keep:
+            yield preflight.template(self.old)
         yield from preflight.depended_on(self.old)
         if not self.inside.may_create:
             yield PermissionDenied(
