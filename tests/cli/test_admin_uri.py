@@ -111,6 +111,7 @@ def test_a_password_that_does_not_fit(
     assert oid(server, dbname) is None
 
 
+@pytest.mark.long
 def test_another_server(project: Project, server: Server, dbname: str) -> None:
     project.app(server.uri(dbname))
     with server_folder("fp-") as folder:

@@ -439,6 +439,7 @@ PATCHED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("library", PATCHED)
 def test_an_app_that_patches_the_standard_library(
     project: Project, server: Server, dbname: str, library: str
