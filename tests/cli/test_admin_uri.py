@@ -10,6 +10,7 @@ import pytest
 from ..project import Project
 from ..servers import PASSWORD, Server, server_folder
 from .looking import error, full, oid, pets, said
+from .test_loading import CONNECTS
 
 
 @pytest.fixture(params=["superuser", "like a managed host's"])
@@ -138,21 +139,6 @@ def test_its_password_is_a_secret(project: Project, server: Server, dbname: str)
     shown = project.psql("config", "--admin-uri", full(server.superuser_uri("postgres")))
     assert "admin_uri" in shown.out
     assert f"postgresql://postgres:***@{server.host}:{server.port}/postgres" in shown.out
-
-
-CONNECTS = """
-    from flask import Flask
-    from flask_sqlalchemy import SQLAlchemy
-    app = Flask(__name__)
-    app.config["SQLALCHEMY_DATABASE_URI"] = {uri!r}
-    db = SQLAlchemy(app)
-
-    class Pet(db.Model):
-        id = db.Column(db.Integer, primary_key=True)
-
-    with app.app_context():
-        db.create_all()
-"""
 
 
 def test_an_app_that_connects_while_it_is_imported(
