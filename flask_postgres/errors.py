@@ -164,6 +164,11 @@ class ServerError(FlaskPostgresError):
         super().__init__(message, remedy=remedy)
         self.sqlstate = sqlstate
 
+    @property
+    def refuses_password(self) -> bool:
+        """Whether the server knows no such role or password; another database would refuse them, too."""
+        return False
+
 
 class CannotConnect(ServerError):
     """A connection could not be made, for a reason that is in the message."""
@@ -175,6 +180,10 @@ class ServerUnreachable(CannotConnect):
 
 class AuthenticationFailed(CannotConnect):
     """The server does not let this user in."""
+
+    @property
+    def refuses_password(self) -> bool:
+        return self.sqlstate != "28000"  # which is a pg_hba.conf that does not list this database
 
 
 class DatabaseMissing(ServerError):

@@ -9,6 +9,7 @@ import typing as t
 from pathlib import Path
 
 from ..errors import EmbeddedServerError
+from ..postgres import drivers
 from . import config, files, location
 from .account import IS_WINDOWS
 from .process import Postmaster
@@ -32,7 +33,6 @@ class Session:
 
     def __init__(self, connection: t.Any, driver: str) -> None:
         self._connection = connection
-        self._driver = driver
         self._sql = importlib.import_module(f"{driver}.sql")
         self.error: type[Exception] = importlib.import_module(driver).Error
 
@@ -54,13 +54,7 @@ class Session:
 
     def verifier(self, role: str, password: str) -> str:
         """Return what the server keeps of a password, so that the password never gets into a log."""
-        if self._driver == "psycopg":
-            made: bytes = self._connection.pgconn.encrypt_password(
-                password.encode(), role.encode(), b"scram-sha-256"
-            )
-            return made.decode()
-        extensions = importlib.import_module("psycopg2.extensions")
-        return str(extensions.encrypt_password(password, role, self._connection, "scram-sha-256"))
+        return drivers.verifier(self._connection, role, password)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ import time
 import typing as t
 
 from ..errors import (
-    AuthenticationFailed,
     CannotConnect,
     FlaskPostgresError,
     LostRace,
@@ -180,10 +179,8 @@ def _refused(facts: Facts, connector: Connector) -> FlaskPostgresError | None:
         with connector.open(facts.admin_dbname, as_app=True) as session:
             identifier = "SELECT CAST(system_identifier AS text) FROM pg_catalog.pg_control_system()"
             server = session.value(identifier)
-    except AuthenticationFailed as error:
-        return error
-    except ServerError:  # it need not be let into that database, nor be told
-        return None
+    except ServerError as error:  # it need not be let into that database, nor be told
+        return error if error.refuses_password else None
     if facts.server is None or server == facts.server:
         return None
     message = f"admin_uri leads to another server ({facts.address}) than the target's URI."

@@ -98,10 +98,7 @@ class Connector:
         except errors.ServerUnreachable:
             raise
         except errors.CannotConnect as first:
-            # 28000 is a pg_hba.conf that does not list it; with a wrong password one attempt is enough.
-            if first.sqlstate == "53300" or (
-                isinstance(first, errors.AuthenticationFailed) and first.sqlstate != "28000"
-            ):
+            if first.sqlstate == "53300" or first.refuses_password:  # then one attempt is enough
                 raise
             for dbname in ("template1", self.uri.dbname):
                 with contextlib.suppress(errors.CannotConnect):

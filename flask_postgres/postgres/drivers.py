@@ -110,6 +110,19 @@ def installed(driver: str) -> bool:
     return importlib.util.find_spec(driver) is not None
 
 
+def verifier(connection: t.Any, role: str, password: str) -> str:
+    """Return what a server keeps of a password, so that the password never gets into a log.
+
+    :param connection: of a driver; libpq asks it nothing for this algorithm.
+    """
+    if hasattr(connection, "pgconn"):
+        made: bytes = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+        return made.decode()
+    from psycopg2.extensions import encrypt_password
+
+    return str(encrypt_password(password, role, connection, "scram-sha-256"))
+
+
 def knows_require_auth(driver: str) -> bool:
     """Tell whether a driver's libpq can be told which ways to log in it must refuse."""
     if driver == "psycopg2":

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.schema import ExecutableDDLElement
 
 from .. import errors
-from . import failures
+from . import drivers, failures
 
 _EMPTY_SEARCH_PATH = "SELECT pg_catalog.set_config('search_path', '', true)"
 
@@ -108,13 +108,7 @@ class Session:
 
     def verifier(self, role: str, password: str) -> str:
         """Return what the server keeps of a password, so that the password never gets into a log."""
-        driver: t.Any = self._connection.connection.driver_connection
-        if hasattr(driver, "pgconn"):
-            made = driver.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
-            return str(made.decode())
-        from psycopg2.extensions import encrypt_password
-
-        return str(encrypt_password(password, role, driver, "scram-sha-256"))
+        return drivers.verifier(self._connection.connection.driver_connection, role, password)
 
     @property
     def pid(self) -> int:

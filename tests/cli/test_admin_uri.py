@@ -152,3 +152,23 @@ def test_an_app_that_connects_while_it_is_imported(
     owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s"
     assert server.execute(owner, dbname) == [(shop,)]
     assert members(server, shop) == []
+
+
+@pytest.mark.long
+def test_a_role_that_is_let_into_its_own_database_alone(project: Project, dbname: str) -> None:
+    """A pg_hba.conf that lists databases says nothing of the role's password."""
+    with server_folder("fp-") as folder:
+        own = Server(folder)
+        own.initdb()
+        rules = own.data_dir / "pg_hba.conf"
+        rules.write_text(
+            f"host {dbname} shop 127.0.0.1/32 scram-sha-256\nhost all postgres 127.0.0.1/32 trust\n"
+        )
+        own.start()
+        try:
+            project.app(own.uri(dbname, user="shop"))
+            for words in (["setup"], ["reset", "-f"], ["drop", "-f"]):
+                result = project.psql(*words, "--admin-uri", full(own.superuser_uri("postgres")))
+                assert result.code == 0, str(result)
+        finally:
+            own.stop("immediate")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ...errors import AuthenticationFailed, CannotConnect, FlaskPostgresError, PermissionDenied
+from ...errors import CannotConnect, FlaskPostgresError, PermissionDenied
 from ...postgres import ddl
 from ...postgres.facts import Facts
 from ...remedies import Sql
@@ -48,14 +48,13 @@ class CreateRole(Step):
         context.role_made = True
         try:
             context.connector.open(context.admin.dbname, as_app=True).close()
-        except AuthenticationFailed as error:
-            raise CannotConnect(
-                f'the role "{self.name}" was created where admin_uri leads, and the target refuses it: '
-                f"{error.message}",
-                remedy="Let both URIs lead to the same server.",
-            ) from error
-        except CannotConnect:
-            pass  # it need not be let into that database
+        except CannotConnect as error:  # it need not be let into that database
+            if error.refuses_password:
+                raise CannotConnect(
+                    f'the role "{self.name}" was created where admin_uri leads, and the target refuses it: '
+                    f"{error.message}",
+                    remedy="Let both URIs lead to the same server.",
+                ) from error
         context.outcomes.append(f'the role "{self.name}" was created')
 
     def undo(self, context: StepContext) -> None:
