@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import sys
+import traceback
 import typing as t
 from pathlib import Path
 
@@ -307,12 +308,18 @@ def _hint(error: BaseException) -> Remedies:
     """Return what to do about what goes wrong in many an app."""
     if isinstance(error, ValueError) and "invalid interpolation syntax" in str(error):
         return 'In env.py, write the URL with %% for each %: set_main_option(…, uri.replace("%", "%%"))'
-    if isinstance(error, KeyError):
+    if isinstance(error, KeyError) and _is_of_the_revisions(error):
         return f"A migration may name {error} as its down_revision, and there is none of that name"
     if "Can't locate revision" in str(error):
         found = "The database has it from other scripts, such as another branch's: go back to those"
         return (found, Command("make the database anew", "reset"))
     return None
+
+
+def _is_of_the_revisions(error: BaseException) -> bool:
+    """Tell whether Alembic itself has failed, while it brought the revisions in order."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return Path(last.filename).parts[-3:] == ("alembic", "script", "revision.py")
 
 
 def _by_written_driver(url: URL, config: Config) -> str:

@@ -335,3 +335,13 @@ def test_tables_that_create_all_has_made_before(project: Project, server: Server
     message = error(project.here("setup"))
     assert "mark the migrations as run, such as with flask db stamp head" in message
     assert "or make the database anew: flask psql reset" in message
+
+
+def test_a_key_that_env_py_misses(project: Project, server: Server, dbname: str) -> None:
+    """It has nothing to do with the revisions, and must not be said to."""
+    write_plain(project, full(server.uri(dbname)))
+    env = project.folder / "migrations" / "env.py"
+    env.write_text(f"import os\nos.environ['NO_SUCH_VARIABLE']\n{env.read_text()}")
+    message = error(project.psql("setup"))
+    assert "KeyError: 'NO_SUCH_VARIABLE' (migrations/env.py:2)" in message
+    assert "down_revision" not in message
