@@ -100,7 +100,7 @@ def drop_db(
     :raises FlaskPostgresError: for any other reason; the database is as it was.
     """
     uri = PostgresUri(uri)
-    request = Request(command="drop", dbname=uri.dbname, force_disconnect=force_disconnect)
+    request = Request(command="drop", dbname=uri.dbname, force_disconnect=force_disconnect, undo_limit=0)
     context = StepContext(connector=_connector(uri, admin_dbname, connect_timeout, reporter))
     return engine.run([Task(request, context)], timeout=timeout, program=False)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from .remedies import Remedy
+from .remedies import Command, Remedy
 
 
 class Reporter(t.Protocol):
     """Takes what the core has to report. The command line prints it; the Python API drops it by default."""
 
-    def outcome(self, message: str) -> None:
-        """Tell what has happened, in the words that scripts rely on."""
+    def outcome(self, message: str | Command) -> None:
+        """Tell what has happened, in the words that scripts rely on; perhaps with what can be done next."""
 
     def note(self, message: str, *remedies: Remedy) -> None:
         """Tell something that the user should know, but that is not the outcome."""
@@ -27,7 +27,7 @@ class Reporter(t.Protocol):
 class Silence:
     """The reporter that says nothing."""
 
-    def outcome(self, message: str) -> None:
+    def outcome(self, message: str | Command) -> None:
         pass
 
     def note(self, message: str, *remedies: Remedy) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 import typing as t
 
@@ -10,8 +11,10 @@ import click
 from ..errors import NotConfirmed
 from ..plans.engine import Planned
 from ..plans.plan import Note, Plan
+from ..plans.steps import Discard
 from ..postgres.facts import Database, Facts
 from ..remedies import Command, Option, joined
+from ..sizes import size_text
 from .boundary import printable
 from .context import Invocation
 
@@ -25,6 +28,7 @@ def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], No
                 continue
             lines = [
                 *_summary(plan.at_stake, facts),
+                *_former(plan, facts),
                 *(f"Note: {_text(invocation, note)}" for note in plan.notes),
             ]
             if plan.request.command == "recover" and facts.aside:
@@ -40,6 +44,9 @@ def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], No
 
 
 def _fate(plan: Plan) -> str:
+    if plan.destroys is not None and plan.keeps:
+        done = "dropped" if plan.request.command == "drop" else "replaced"
+        return f"will be {done}, and kept for flask psql undo until the next reset or drop"
     if plan.destroys is not None and plan.inside:
         return "will lose what is in it for good"
     if plan.destroys is not None:
@@ -53,18 +60,6 @@ def _fate(plan: Plan) -> str:
 
 def _text(invocation: Invocation, note: Note) -> str:
     return joined(note.text, remedies=[invocation.render(remedy) for remedy in note.remedies])
-
-
-def size_text(size: int | None) -> str:
-    """Return a number of bytes as a person reads it."""
-    if size is None:
-        return "unknown"
-    value = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TB"
 
 
 def embedded_text(facts: Facts) -> str:
@@ -83,6 +78,20 @@ def _summary(database: Database, facts: Facts) -> t.Iterator[str]:
         ("sessions", str(sessions)),
     ]
     return (f"  {name:<9} {value}" for name, value in rows)
+
+
+def _former(plan: Plan, facts: Facts) -> t.Iterator[str]:
+    dropped = {step.name for step in plan.steps if isinstance(step, Discard)}
+    for item in facts.kept:
+        if item.name in dropped:
+            yield f"Kept until now, and lost by this: the former database of {kept_since(item)}"
+
+
+def kept_since(former: Database) -> str:
+    """Return since when a former database is kept, and its size, as a person reads them."""
+    since = datetime.datetime.fromtimestamp(former.kept_at / 1000)
+    today = since.date() == datetime.datetime.now().date()
+    return f"{since:{'%H:%M' if today else '%Y-%m-%d %H:%M'}}, {size_text(former.size)}"
 
 
 def _compared(label: str, database: Database) -> str:

@@ -10,7 +10,7 @@ import typing as t
 import click
 
 from ..redaction import Redactor
-from ..remedies import Remedy, joined
+from ..remedies import Command, Remedy, joined
 from .boundary import colour, in_shell, one_line, printable
 
 PROGRESS_AFTER = 0.7
@@ -27,9 +27,9 @@ class Console:
         self._verbose = verbose
         self._colour = colour(ctx)
 
-    def outcome(self, message: str) -> None:
+    def outcome(self, message: str | Command) -> None:
         if not self._quiet:
-            self._line(message, fg="green")
+            self._line(message if isinstance(message, str) else in_shell(self._ctx)(message), fg="green")
 
     def note(self, message: str, *remedies: Remedy) -> None:
         if not self._quiet:

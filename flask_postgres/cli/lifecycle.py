@@ -15,6 +15,7 @@ from ..plans.plan import CommandName, Request, app_role
 from ..postgres import ddl, marks
 from ..postgres.admin import Connector
 from ..postgres.drivers import administrative, libpq_arguments
+from ..sizes import in_bytes
 from . import scaffold, targets
 from .confirm import confirmation
 from .context import Invocation
@@ -109,6 +110,8 @@ def _request(
         force_disconnect=bool(options.get("force_disconnect")),
         if_missing=bool(options.get("if_missing")),
         protect=settings.protect,
+        undo_limit=in_bytes(settings.undo_limit),
+        final=bool(options.get("final")),
         reset_with=settings.reset_with,
         among_others=among_others,
         how=how,

@@ -130,4 +130,5 @@ def bind_options(function: F) -> F:
     return bind_key(all_binds(function))
 
 
+final = option("--final", is_flag=True, help="Keep nothing for undo: what is taken away is dropped at once.")
 overwrite = option("--overwrite", "-o", is_flag=True, help="Replace a database that exists.")

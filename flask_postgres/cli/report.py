@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import typing as t
 
@@ -14,9 +15,10 @@ from ..postgres.marks import State
 from ..postgres.probe import address_text
 from ..postgres.status import Leftover, Status, describe
 from ..remedies import Remedy, for_shell
+from ..sizes import size_text
 from ..uri import PostgresUri
 from .boundary import printable
-from .confirm import embedded_text, size_text
+from .confirm import embedded_text, kept_since
 
 if t.TYPE_CHECKING:
     from ..app.migrations import MigrationState
@@ -122,6 +124,7 @@ class Report:
             "tables": status.tables if status else None,
             "connections": len(status.sessions) if status and target else None,
             "sessions": _sessions_json(status) if status and target else None,
+            "former": _former_json(status.facts.former) if status and status.facts.former else None,
         }
 
     def _migrations_json(self) -> Json | None:
@@ -149,10 +152,17 @@ class Report:
         yield "state", describe(status)
         if status.facts.target is not None:
             yield from _target_rows(status, status.facts.target)
+        if status.facts.former is not None:
+            yield "former", f"kept since {kept_since(status.facts.former)}"
         if self.migrations is not None:
             yield "migrations", _migrations_text(self.migrations)
         yield from _leftover_rows(status, render)
         yield "ready", "yes" if self.ready else f"no: {'; '.join(self.reasons)}"
+
+
+def _former_json(former: Database) -> Json:
+    since = datetime.datetime.fromtimestamp(former.kept_at / 1000, datetime.timezone.utc)
+    return {"name": former.name, "since": since.isoformat(timespec="seconds"), "size_bytes": former.size}
 
 
 def _target_rows(status: Status, target: Database) -> t.Iterator[Row]:
@@ -180,6 +190,7 @@ _LEFT = {
     "unfinished": "not complete",
     "blocked": "closed to connections",
     "invalid": "half dropped",
+    "kept": "a former database, kept for an undo that is past",
     "inside": "what the database held, set aside",
     "foreign": "left alone, because it has no mark of this tool that counts",
 }

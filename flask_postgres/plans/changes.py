@@ -197,6 +197,17 @@ def put_back(
     return Transaction(doing, (*away, back))
 
 
+def kept(name: str, by: Signature, database: Found, *, allowed: bool | None = None) -> Mark:
+    """Return the mark of a database that is kept for ``undo``.
+
+    :param name: the name that it had.
+    :param allowed: whether it accepted connections; None where the mark that it has says so.
+    """
+    if allowed is None:
+        allowed = database.mark is None or database.mark.allowed
+    return Mark(State.KEPT, name, by.token, allowed, oid=database.oid or None, server=by.server, at=by.at)
+
+
 def _unfinished(name: str, database: Found, by: Signature) -> Mark:
     token = database.mark.token if database.mark is not None and database.mark.token else by.token
     return Mark(

@@ -10,6 +10,7 @@ import typing as t
 from ..errors import LostRace, ServerError
 from ..postgres.admin import Connector
 from ..postgres.session import Session
+from ..remedies import Command
 from ..reporting import Reporter
 from .changes import Action
 from .identity import Found
@@ -54,7 +55,7 @@ class StepContext:
     fresh: bool = False
     role_made: bool = False
     filled: bool = False
-    outcomes: list[str] = dataclasses.field(default_factory=list)
+    outcomes: list[str | Command] = dataclasses.field(default_factory=list)
     remarks: list[str] = dataclasses.field(default_factory=list)
     lost: list[str] = dataclasses.field(default_factory=list)
 

@@ -162,9 +162,15 @@ def _with_app_role(facts: Facts, role: AppRole, task: Task) -> Facts:
             dataclasses.replace(one, endable=one.endable or one.user == role.name) for one in target.sessions
         )
         target = dataclasses.replace(target, owned=owned, sessions=ended)
+    relatives = facts.relatives
+    if borrows:
+        relatives = tuple(
+            dataclasses.replace(item, owned=item.owned or item.owner == role.name) for item in relatives
+        )
     return dataclasses.replace(
         facts,
         target=target,
+        relatives=relatives,
         makes_role=role.name if makes else None,
         borrows_role=role.name if borrows else None,
         missing_roles=tuple(name for name in facts.missing_roles if not (makes and name == role.name)),
@@ -211,7 +217,7 @@ def _check(planned: t.Sequence[Planned]) -> None:
 def _plan(task: Task, admin: Session) -> Planned:
     planned = _planned(task, facts_of(task, admin))
     target, plan = planned.facts.target, planned.plan
-    lost = plan.destroys if plan.ends_no_sessions else None
+    lost = plan.emptied if plan.ends_no_sessions else None
     if target is not None and target.abandoned:
         lost = target
     if lost is not None and lost.sessions:

@@ -10,15 +10,29 @@ from ..postgres.ddl import Clauses
 from ..postgres.facts import Database, Facts
 from ..remedies import Remedy
 from . import preflight
-from .steps import DiscardInside, DropDatabase, PutBackInside, SetAsideInside, Step, Swap
+from .steps import DiscardInside, DropDatabase, Exchange, Finish, PutBackInside, SetAsideInside, Step, Swap
 
 if t.TYPE_CHECKING:
     from ..settings.schema import ResetWith
     from ..uri import PostgresUri
 
 CommandName = t.Literal[
-    "create", "init", "drop", "setup", "reset", "protect", "unprotect", "recover", "discard", "scaffold"
+    "create",
+    "init",
+    "drop",
+    "setup",
+    "reset",
+    "undo",
+    "undo_discard",
+    "protect",
+    "unprotect",
+    "recover",
+    "discard",
+    "scaffold",
 ]
+
+
+_DESTROYING = ("drop", "reset", "undo", "undo_discard", "unprotect", "recover", "discard")
 
 
 class Note(t.NamedTuple):
@@ -51,6 +65,8 @@ class Request:
 
     :param clauses: the clauses of CREATE DATABASE, by their settings' names.
     :param reset_with: what is replaced: the database, or what is in its schemas.
+    :param undo_limit: the size in bytes up to which a database that is taken away is kept, for ``undo``.
+    :param final: whether nothing is kept, whatever its size; a drop takes away what was kept before, too.
     :param among_others: whether the command is about other databases as well: all of them or none.
     :param how: what initializing will run, in words.
     :param uri_typed: whether the user has typed the target's URI, and not left it to a configuration.
@@ -68,6 +84,8 @@ class Request:
     if_missing: bool = False
     protect: bool = False
     reset_with: ResetWith = "auto"
+    undo_limit: int = 1 << 30
+    final: bool = False
     among_others: bool = False
     how: str = "the app's own means"
     init_chosen: bool = False
@@ -82,7 +100,7 @@ class Request:
     @property
     def may_destroy(self) -> bool:
         """Whether the command may need a confirmation."""
-        return self.overwrite or self.command in ("drop", "reset", "unprotect", "recover", "discard")
+        return self.overwrite or self.command in _DESTROYING
 
     @property
     def initializes(self) -> bool:
@@ -95,6 +113,7 @@ class Plan:
 
     :param outcome: what is said of the state that was found, before the steps.
     :param destroys: the database that will be gone afterwards; it needs a confirmation.
+    :param vacates: the database that is taken away and not lost; nobody may be connected to it either.
     :param unprotects: the database that nothing will protect afterwards; likewise.
     :param unfinished: the database that an interrupted command has left unfinished, and that will be gone;
         likewise, because somebody may have put rows into it.
@@ -107,6 +126,7 @@ class Plan:
     steps: tuple[Step, ...] = ()
     outcome: str | None = None
     destroys: Database | None = None
+    vacates: Database | None = None
     unprotects: Database | None = None
     unfinished: Database | None = None
     restores: Database | None = None
@@ -117,12 +137,28 @@ class Plan:
     @property
     def ends_no_sessions(self) -> bool:
         """Whether the sessions on what is destroyed must be closed by those who opened them."""
-        return not self.request.force_disconnect and self.request.command not in ("recover", "discard")
+        gentle = ("recover", "discard", "undo_discard")
+        return not self.request.force_disconnect and self.request.command not in gentle
+
+    @property
+    def emptied(self) -> Database | None:
+        """The database whose sessions must come to an end, if any."""
+        return self.destroys or self.vacates
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is taken away is kept, for ``undo``."""
+        return any(isinstance(step, (Swap, Finish)) and step.keep for step in self.steps)
 
     @property
     def replaces(self) -> str | None:
         """The name of the database that is set aside, and put back if anything fails."""
-        return next((step.old.name for step in self.steps if isinstance(step, (Swap, SetAsideInside))), None)
+        for step in self.steps:
+            if isinstance(step, (Swap, SetAsideInside)):
+                return step.old.name
+            if isinstance(step, Exchange) and step.present is not None:
+                return step.name
+        return None
 
     @property
     def inside(self) -> bool:
@@ -150,5 +186,5 @@ class Plan:
             yield from preflight.anothers_server(facts)
         for step in self.steps:
             yield from step.faults(facts)
-        if self.destroys is not None and self.ends_no_sessions:
-            yield from preflight.open_sessions(self.destroys)
+        if self.emptied is not None and self.ends_no_sessions:
+            yield from preflight.open_sessions(self.emptied)

@@ -217,6 +217,15 @@ def granting(owner: str, facts: Facts) -> str:
     return f"GRANT {quoted(owner)} TO {role}; ALTER ROLE {role} INHERIT"
 
 
+def renaming(facts: Facts) -> Faults:
+    """Yield that our role may not rename databases, if it may not."""
+    if not facts.role.createdb:
+        yield PermissionDenied(
+            f'the role "{facts.role.name}" cannot rename databases: that takes CREATEDB.',
+            remedy=Sql("As a superuser, run", f"ALTER ROLE {quoted(facts.role.name)} CREATEDB"),
+        )
+
+
 def ending_sessions(database: Database, facts: Facts) -> Faults:
     """Yield the sessions that our role may not end."""
     stuck = [session for session in database.sessions if not session.endable]

@@ -50,10 +50,12 @@ def read(
         *roles,
         *(item["owner"] for item in raw["databases"] or () if item["name"] == dbname),
     }
+    missing = all(item["name"] != dbname for item in raw["databases"] or ())
     alive = _alive(raw["ours"] or (), owners)
     mine = own.addresses() if program else frozenset()
     databases = [
-        _trusted(_database(item, alive, mine), role, owners, raw["server"]) for item in raw["databases"] or ()
+        _trusted(_database(item, alive, mine), role, owners, raw["server"], missing=missing)
+        for item in raw["databases"] or ()
     ]
     by_name = {item.name: item for item in databases}
     return Facts(
@@ -79,6 +81,7 @@ def read(
         missing_tablespaces=tuple(raw["missing_tablespaces"] or ()),
         missing_extensions=tuple(name for name in extensions if name not in (raw["available"] or ())),
         available_extensions=tuple(raw["available"] or ()),
+        now=raw["now"],
     )
 
 
@@ -105,17 +108,21 @@ def _alive(sessions: t.Iterable[dict[str, t.Any]], owners: set[str]) -> set[str]
     }
 
 
-def _trusted(database: Database, role: Role, owners: set[str], server: str | None) -> Database:
+def _trusted(
+    database: Database, role: Role, owners: set[str], server: str | None, *, missing: bool
+) -> Database:
     """Return the database with its mark only if the mark counts.
 
     Any role with CREATEDB can write a mark, so it counts on a database whose owner is the target's owner, our
     role or a role that we have the rights of; a superuser has those of every role, which says nothing. A mark
     names its database, because a restored or copied one has the same comment. Protection always counts.
+    Where a superuser has dropped a database, nothing tells the owner of what was kept: ``undo`` asks then.
     """
     mark = database.mark
     if mark is None or mark.state is State.PROTECTED:
         return database
     ours = database.owner in owners or (database.owned and not role.superuser)
+    ours = ours or (missing and mark.state is State.KEPT)
     if ours and mark.oid == database.oid and (server is None or mark.server == server):
         return database
     return dataclasses.replace(database, mark=None, stale_mark=mark, maker_alive=False)
@@ -175,6 +182,7 @@ WITH me AS (
 SELECT json_build_object(
   'version', version(),
   'version_num', current_setting('server_version_num'),
+  'now', CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint),
   'standby', pg_catalog.pg_is_in_recovery(),
   'citus', current_setting('citus.shard_count', true) IS NOT NULL,
   'cluster_name', current_setting('cluster_name', true),

@@ -153,6 +153,11 @@ class Database:
         )
 
     @property
+    def kept_at(self) -> int:
+        """When it was kept, in milliseconds since 1970; 0 when it was not."""
+        return (self.mark.at if self.mark else None) or 0
+
+    @property
     def raw_comment(self) -> str | None:
         """The comment as the catalogue has it, our mark included."""
         return self.mark.under(self.comment) if self.mark else self.comment
@@ -194,6 +199,7 @@ class Facts:
     :param missing_tablespaces: of the tablespaces that settings name, those that the server does not know.
     :param missing_extensions: likewise, those that the server cannot install.
     :param available_extensions: what it can install; asked for only when settings name extensions.
+    :param now: the time on the server, in milliseconds since 1970; None when it was not asked.
     :param assumed: why nothing was asked, when these are assumptions (``--dry-run`` without a server).
     """
 
@@ -224,6 +230,7 @@ class Facts:
     missing_tablespaces: tuple[str, ...] = ()
     missing_extensions: tuple[str, ...] = ()
     available_extensions: tuple[str, ...] = ()
+    now: int | None = None
     assumed: str | None = None
 
     @property
@@ -247,6 +254,22 @@ class Facts:
     def aside(self) -> Database | None:
         """The latest of them."""
         return max(self.asides, key=lambda item: item.oid, default=None)
+
+    @property
+    def kept(self) -> tuple[Database, ...]:
+        """The former databases that commands have kept, the latest first."""
+        found = [item for item in self.relatives if item.state is State.KEPT]
+        return tuple(sorted(found, key=lambda item: (item.kept_at, item.oid), reverse=True))
+
+    @property
+    def former(self) -> Database | None:
+        """What ``undo`` swaps back."""
+        return next((item for item in self.kept[:1] if not item.invalid), None)
+
+    @property
+    def outdated(self) -> tuple[Database, ...]:
+        """What was kept, and that a command should have dropped: it was interrupted in that."""
+        return tuple(item for item in self.kept if item is not self.former)
 
     @property
     def unmade(self) -> tuple[Database, ...]:

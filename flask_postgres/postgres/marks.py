@@ -30,6 +30,8 @@ class State(str, enum.Enum):
     """The former database, set aside by a reset that has not come to its end."""
     BLOCKED = "blocked"
     """Closed to new connections for as long as a command works on it."""
+    KEPT = "kept"
+    """The former database, kept by a command that has succeeded, for ``undo``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Mark:
     :param moved: of a schema in which content of another is: whether that stayed, and its objects were moved.
     :param oid: the OID of the database that was marked; a restored or copied database has another.
     :param server: the system identifier of its server.
+    :param at: when a database was kept: milliseconds since 1970 by the server's clock.
     """
 
     state: State
@@ -54,6 +57,7 @@ class Mark:
     moved: bool = False
     oid: int | None = None
     server: str | None = None
+    at: int | None = None
 
     def under(self, comment: str | None) -> str:
         """Return the comment with this mark below it."""
@@ -72,6 +76,8 @@ class Mark:
             values["oid"] = self.oid
         if self.server is not None:
             values["server"] = self.server
+        if self.at is not None:
+            values["at"] = self.at
         line = f"[flask-postgres:{self.state.value} {json.dumps(values, ensure_ascii=False)}]"
         return f"{comment}\n{line}" if comment else line
 
@@ -81,10 +87,12 @@ class Signature(t.NamedTuple):
 
     :param token: names the command.
     :param server: the server's system identifier; None where the server has none.
+    :param at: the server's time when it was asked, in milliseconds since 1970.
     """
 
     token: str
     server: str | None = None
+    at: int | None = None
 
 
 def split(comment: str | None) -> tuple[str | None, Mark | None]:
@@ -165,7 +173,7 @@ def _read(line: str) -> Mark | None:
         return Mark(State.PROTECTED)
     texts, flags = (mark.of, mark.token, mark.server), (mark.allowed, mark.superseded, mark.moved)
     sound = all(value is None or isinstance(value, str) for value in texts) and {*map(type, flags)} == {bool}
-    sound = sound and (mark.oid is None or type(mark.oid) is int)
+    sound = sound and all(value is None or type(value) is int for value in (mark.oid, mark.at))
     return mark if sound else Mark(State.PROTECTED)
 
 

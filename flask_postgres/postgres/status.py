@@ -22,13 +22,14 @@ Condition = t.Literal["missing", "empty", "complete", "unfinished", "blocked", "
 class Leftover:
     """What an interrupted command has left, and what removes it or puts it back.
 
-    :param kind: ``aside`` is a former database, ``inside`` a schema with what the database held before,
+    :param kind: ``aside`` is a former database, ``kept`` one that no ``undo`` swaps back any more,
+        ``inside`` a schema with what the database held before,
         ``unmade`` the beginning of a new one, ``foreign`` a database that only its name makes look like one
         of these; the others are the target's own condition.
     """
 
     name: str
-    kind: t.Literal["aside", "unmade", "unfinished", "blocked", "invalid", "foreign", "inside"]
+    kind: t.Literal["aside", "unmade", "unfinished", "blocked", "invalid", "foreign", "inside", "kept"]
     size: int | None
     remedy: Command | Sql
 
@@ -182,6 +183,8 @@ def _leftovers(facts: Facts, condition: Condition) -> t.Iterator[Leftover]:
     for item in asides:
         superseded = replaced and item.mark is not None and item.mark.superseded
         yield Leftover(item.name, "aside", item.size, drop if superseded or item.invalid else restore)
+    for item in facts.outdated:
+        yield Leftover(item.name, "kept", item.size, drop)
     for schema in facts.inside.asides if facts.inside else ():
         if schema.mark and schema.mark.token not in facts.alive:
             yield Leftover(schema.name, "inside", None, drop if schema.mark.superseded else restore)

@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 from ..errors import UriValidationError
+from ..sizes import in_bytes
 from .files import located
 from .masking import quoted
 from .schema import Kind, Setting
@@ -108,6 +109,20 @@ def _seconds(setting: Setting, raw: Raw) -> float:
     if not value > 0 or (high is not None and not value <= high):
         raise ConversionError(f"must be more than 0 seconds and at most {high}")
     return int(value) if value == int(value) else value
+
+
+def _size(_: Setting, raw: Raw) -> str:
+    value = raw.value
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str):
+        raise ConversionError(f"must be a size, such as 500MB, not {_kind_of(value)}")
+    try:
+        in_bytes(text)
+    except ValueError:
+        raise ConversionError(
+            f"must be a size in bytes, kB, MB, GB or TB, such as 500MB, not {quoted(text)}"
+        ) from None
+    return text.strip()
 
 
 def _boolean(_: Setting, raw: Raw) -> bool:
@@ -213,6 +228,7 @@ _CONVERTERS: t.Mapping[Kind, t.Callable[[Setting, Raw], t.Any]] = {
     "integer": _integer,
     "boolean": _boolean,
     "seconds": _seconds,
+    "size": _size,
     "list": _list,
     "choice": _choice,
     "path": _path,

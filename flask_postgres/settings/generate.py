@@ -22,6 +22,7 @@ BEGIN, END = "<!-- settings:begin -->", "<!-- settings:end -->"
 
 # ${NAME} stands for text that only the environment knows, so no pattern can refuse it.
 _EXPANDED = {"type": "string", "pattern": r"\$\{"}
+_SIZE = r"^\s*[0-9]+\s*([Bb]|[Bb][Yy][Tt][Ee][Ss]|[KkMmGgTt][Bb])?\s*$|\$\{"
 _KINDS: t.Mapping[Kind, t.Mapping[str, t.Any]] = {
     "text": {"type": "string", "minLength": 1},
     "environment": {"type": "string", "minLength": 1},
@@ -29,6 +30,7 @@ _KINDS: t.Mapping[Kind, t.Mapping[str, t.Any]] = {
     "identifier": {"type": "string", "minLength": 1},
     "integer": {"type": "integer"},
     "boolean": {"type": "boolean"},
+    "size": {"type": ["string", "integer"], "minimum": 0, "pattern": _SIZE},
     "seconds": {"type": "number", "exclusiveMinimum": 0},
     "list": {"type": ["array", "string"], "items": {"type": "string"}},
     "choice": {},
@@ -44,6 +46,7 @@ _TYPE_WORDS: t.Mapping[Kind, str] = {
     "integer": "integer",
     "boolean": "true/false",
     "seconds": "seconds",
+    "size": "size",
     "list": "list of text",
     "choice": "",
     "path": "path",

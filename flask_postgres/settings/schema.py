@@ -31,6 +31,7 @@ Kind = t.Literal[
     "integer",
     "boolean",
     "seconds",
+    "size",
     "list",
     "choice",
     "path",
@@ -218,6 +219,13 @@ class Settings:
         flags=("--reset-with",),
         choices=t.get_args(ResetWith),
         help="What reset replaces: the database, or what is in its schemas; auto prefers the former.",
+    )
+    undo_limit: str = setting(
+        "1GB",
+        kind="size",
+        group="create",
+        example="200MB",
+        help="The largest database that reset, drop and --overwrite keep for undo; 0 keeps none.",
     )
     schemas: tuple[str, ...] = setting(
         (),

@@ -8,6 +8,8 @@ from flask_postgres.postgres.marks import Mark, State
 from ..project import Result
 from ..servers import Server
 
+KEPT = "the old database is kept: flask psql undo"
+
 
 def full(uri: PostgresUri) -> str:
     """Return the URI with its password, for a command line or a file."""

@@ -11,7 +11,7 @@ from flask_postgres import PostgresUri
 
 from ..project import Project, Result, checked
 from ..servers import Server
-from .looking import error, oid, said
+from .looking import KEPT, error, oid, said
 
 
 def test_what_is_shown(project: Project, server: Server, database: PostgresUri, dbname: str) -> None:
@@ -19,7 +19,8 @@ def test_what_is_shown(project: Project, server: Server, database: PostgresUri, 
     result = project.here("drop", input="no\n")
     address = f"{server.host}:{server.port}"
     shown = [line.split() for line in said(result)]
-    assert shown[0] == ["This", "database", "will", "be", "lost", "for", "good:"]
+    until = "for flask psql undo until the next reset or drop:"
+    assert said(result)[0] == f"This database will be dropped, and kept {until}"
     assert ["server", address] in shown
     assert ["user", "app_dev"] in shown
     assert ["database", dbname] in shown
@@ -59,7 +60,8 @@ def test_the_right_answer_through_a_pipe(
     result = project.psql("drop", input=dbname + ending) if ending == "\n" else None
     result = result or project.here("drop", input=dbname + ending)
     assert result.code == 0, str(result)
-    assert said(result)[-1] == f'database "{dbname}" was deleted', "the words stand on a line of their own"
+    deleted = f'database "{dbname}" was deleted'
+    assert said(result)[-2:] == [deleted, KEPT], "the words stand on a line of their own"
     assert oid(server, dbname) is None
 
 
@@ -105,7 +107,7 @@ def test_streams_that_are_closed(project: Project, server: Server, dbname: str, 
 @pytest.mark.parametrize("flag", ["--force", "-f", "--yes", "-y"])
 def test_not_being_asked(project: Project, database: PostgresUri, dbname: str, flag: str) -> None:
     project.app(database)
-    assert said(project.here("drop", flag)) == [f'database "{dbname}" was deleted']
+    assert said(project.here("drop", flag)) == [f'database "{dbname}" was deleted', KEPT]
 
 
 def test_no_variable_answers(project: Project, server: Server, database: PostgresUri, dbname: str) -> None:

@@ -176,7 +176,7 @@ def test_a_role_that_may_not_connect_to_postgres(project: Project, server: Serve
         result = project.here("create", "--verbose")
         assert result.code == 0, str(result)
         assert 'administering from "template1", for "postgres" is out of reach' in result.err
-        assert project.here("drop", "-f").code == 0
+        assert project.here("drop", "-f", "--final").code == 0
     finally:
         server.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
         server.execute(f"DROP ROLE {dbname}")

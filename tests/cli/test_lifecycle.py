@@ -8,7 +8,7 @@ from flask_postgres.postgres.marks import State
 
 from ..project import Project
 from ..servers import Server
-from .looking import error, full, mark, oid, pets, said, tables
+from .looking import KEPT, error, full, mark, oid, pets, said, tables
 
 
 def test_a_day_with_it(project: Project, server: Server, dbname: str, driver: str) -> None:
@@ -25,12 +25,12 @@ def test_a_day_with_it(project: Project, server: Server, dbname: str, driver: st
     assert said(result) == [
         f'database "{dbname}" was created',
         f'database "{dbname}" was initialized',
-        "the old database was deleted",
+        KEPT,
     ]
     assert pets(server, dbname) == ["Fido"]
     assert oid(server, dbname) != first
 
-    result = project.psql("drop", input=f"{dbname}\n")
+    result = project.psql("drop", "--final", input=f"{dbname}\n")
     assert result.code == 0, str(result)
     assert said(result)[-1] == f'database "{dbname}" was deleted'
     assert not any(dbname in name for name in server.names())
@@ -62,7 +62,7 @@ def test_drop(project: Project, server: Server, dbname: str, driver: str) -> Non
     assert (result.code, said(result)) == (0, [f'database "{dbname}" does not exist'])
     project.here("create")
     result = project.here("drop", "--force")
-    assert (result.code, said(result)) == (0, [f'database "{dbname}" was deleted'])
+    assert (result.code, said(result)) == (0, [f'database "{dbname}" was deleted', KEPT])
     assert oid(server, dbname) is None
 
 
@@ -129,7 +129,7 @@ def test_overwrite(project: Project, server: Server, dbname: str, command: str) 
     result = project.here(command, "--overwrite", input=f"{dbname}\n")
     assert result.code == 0, str(result)
     done = ["created", "initialized"] if command == "setup" else ["created"]
-    outcomes = [*(f'database "{dbname}" was {word}' for word in done), "the old database was deleted"]
+    outcomes = [*(f'database "{dbname}" was {word}' for word in done), KEPT]
     assert said(result)[-len(outcomes) :] == outcomes
     assert oid(server, dbname) != before
 

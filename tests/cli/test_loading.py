@@ -31,7 +31,9 @@ def test_create_and_drop_with_a_uri(broken: Project, server: Server, dbname: str
     uri = full(server.uri(dbname, driver))
     assert said(broken.here("create", "--uri", uri)) == [NOT_READ, f'database "{dbname}" was created']
     dropped = broken.here("drop", "-f", "--no-app", "--uri", uri)
-    assert said(dropped) == [f'database "{dbname}" was deleted']
+    kept, _, command = said(dropped)[1].partition(": ")
+    assert (said(dropped)[0], kept) == (f'database "{dbname}" was deleted', "the old database is kept")
+    assert command.startswith("flask psql undo --uri postgresql")
 
 
 @pytest.mark.parametrize("command", ["init", "setup", "reset"])
@@ -450,7 +452,7 @@ def test_an_app_that_patches_the_standard_library(
     file = project.folder / "app.py"
     text = f"{PATCHED[library]}\n{file.read_text()}"
     file.write_text(text)
-    for words in (["setup"], ["status", "--exit-code"], ["reset", "-f"], ["drop", "-f"]):
+    for words in (["setup"], ["status", "--exit-code"], ["reset", "-f"], ["drop", "-f", "--final"]):
         result = project.psql(*words, "--verbose")  # eventlet prints tracebacks of its own
         assert result.code == 0, str(result)
     waits = f"{SEED}; open('reached', 'w'); import time; time.sleep(600)"

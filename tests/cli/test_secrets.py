@@ -8,7 +8,7 @@ from flask_postgres import PostgresUri
 
 from ..project import Project
 from ..servers import Server
-from .looking import error, full, said
+from .looking import KEPT, error, full, said
 
 RAISING = """
     uri = app.config["SQLALCHEMY_DATABASE_URI"]
@@ -106,7 +106,7 @@ def test_a_password_that_is_an_ordinary_word(project: Project, server: Server, d
         try:
             project.app(server.uri(dbname, password=password))
             assert said(project.here("create")) == [f'database "{dbname}" was created']
-            assert said(project.here("drop", "-f")) == [f'database "{dbname}" was deleted']
+            assert said(project.here("drop", "-f")) == [f'database "{dbname}" was deleted', KEPT]
         finally:
             server.execute("ALTER ROLE app_dev PASSWORD 'c@n/ary:pw'")
 

@@ -79,7 +79,7 @@ def test_names_and_passwords_of_any_kind(server: Server, dbname: str, project: P
         assert project.psql("create").code == 0
         done = project.psql("shell", "--", "-Atc", "SELECT current_database()")
         assert (done.code, done.out) == (0, f"{name}\n")
-        assert project.psql("drop", "--force").code == 0
+        assert project.psql("drop", "--force", "--final").code == 0
     finally:
         server.execute(f'DROP ROLE "{role}"')
 

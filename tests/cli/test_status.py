@@ -83,6 +83,7 @@ def test_the_keys_of_the_json(server: Server, database: PostgresUri, project: Pr
             "tables": 1,
             "connections": 0,
             "sessions": [],
+            "former": None,
         },
         "migrations": None,
         "embedded": None,

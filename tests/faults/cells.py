@@ -39,18 +39,20 @@ class Scenario:
 
     :param arguments: those of ``flask psql``.
     :param found: what the command finds; ``unfinished`` and ``aside`` is what a killed setup and a killed
-        reset leave.
+        reset leave; ``kept`` is a database and a former one, ``dropped`` a former one alone.
+    :param stride: one of so many points is tried where not all are; 0 tries none of them.
     """
 
     name: str
     arguments: tuple[str, ...]
     request: Request
-    found: t.Literal["nothing", "old", "unfinished", "aside", "protected"] = "old"
+    found: t.Literal["nothing", "old", "unfinished", "aside", "protected", "kept", "dropped"] = "old"
+    stride: int = 0
 
     @property
     def old(self) -> bool:
         """Whether there is a database that must not be lost."""
-        return self.found in ("old", "aside", "protected")
+        return self.found in ("old", "aside", "protected", "kept", "dropped")
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -59,16 +61,19 @@ class Scenario:
         aside = dataclasses.replace(
             OLD, name="target~old~12345678", mark=Mark(State.ASIDE, "target", "12345678")
         )
+        kept = dataclasses.replace(aside, mark=Mark(State.KEPT, "target", "12345678"))
         target = {
             "nothing": None,
             "old": OLD,
             "unfinished": unfinished,
             "aside": unfinished,
+            "kept": OLD,
+            "dropped": None,
             "protected": dataclasses.replace(OLD, mark=Mark(State.PROTECTED)),
         }[self.found]
         facts = Facts(
             target=target,
-            relatives=(aside,) if self.found == "aside" else (),
+            relatives={"aside": (aside,), "kept": (kept,), "dropped": (kept,)}.get(self.found, ()),
             template=Database(name="template1", is_template=True),
         )
         return build(self.request, facts, token="0a0b0c0d").steps
@@ -79,15 +84,20 @@ def _request(command: t.Any, **options: t.Any) -> Request:
 
 
 SCENARIOS = (
-    Scenario("reset", ("reset", "-f", "-fd"), _request("reset", force_disconnect=True)),
-    Scenario("setup", ("setup",), _request("setup"), "nothing"),
-    Scenario("overwrite", ("create", "-o", "-f"), _request("create", overwrite=True)),
-    Scenario("again", ("setup",), _request("setup"), "unfinished"),
-    Scenario("drop", ("drop", "-f"), _request("drop")),
-    Scenario("recover", ("recover", "-f"), _request("recover"), "aside"),
-    Scenario("discard", ("recover", "--discard", "-f"), _request("discard"), "aside"),
-    Scenario("protect", ("protect",), _request("protect")),
-    Scenario("unprotect", ("unprotect", "-f"), _request("unprotect"), "protected"),
+    Scenario("reset", ("reset", "-f", "-fd"), _request("reset", force_disconnect=True), stride=2),
+    Scenario("setup", ("setup",), _request("setup"), "nothing", 4),
+    Scenario("overwrite", ("create", "-o", "-f"), _request("create", overwrite=True), stride=6),
+    Scenario("again", ("setup",), _request("setup"), "unfinished", 7),
+    Scenario("drop", ("drop", "-f"), _request("drop"), stride=2),
+    Scenario("recover", ("recover", "-f"), _request("recover"), "aside", 3),
+    Scenario("discard", ("recover", "--discard", "-f"), _request("discard"), "aside", 3),
+    Scenario("protect", ("protect",), _request("protect"), stride=2),
+    Scenario("unprotect", ("unprotect", "-f"), _request("unprotect"), "protected", 2),
+    Scenario("undo", ("undo", "-fd"), _request("undo", force_disconnect=True), "kept", 3),
+    Scenario("undropped", ("undo",), _request("undo"), "dropped", 4),
+    Scenario("next", ("reset", "-f"), _request("reset"), "kept", 6),
+    Scenario("final", ("reset", "-f", "--final"), _request("reset", final=True), stride=7),
+    Scenario("gone", ("drop", "-f", "--final"), _request("drop", final=True), stride=4),
     Scenario("politely", ("reset", "-f"), _request("reset")),
     Scenario(
         "replaced", ("setup", "-o", "-f", "-fd"), _request("setup", overwrite=True, force_disconnect=True)
@@ -95,6 +105,7 @@ SCENARIOS = (
 )
 
 RESET = SCENARIOS[0]
+FINAL = next(scenario for scenario in SCENARIOS if scenario.name == "final")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,13 +169,15 @@ def cells() -> list[Cell]:
         ]
     causes = itertools.cycle(CAUSES[:5])
     chosen = []
-    for scenario, stride in zip(SCENARIOS, (2, 4, 6, 7, 2, 3, 3, 2, 2), strict=False):
-        for number, name, moment, statement in itertools.islice(points(scenario), stride // 2, None, stride):
+    for scenario in SCENARIOS:
+        stride = scenario.stride
+        of_it = itertools.islice(points(scenario), stride // 2, None, stride) if stride else ()
+        for number, name, moment, statement in of_it:
             chosen.append(Cell(scenario, number, name, moment, next(causes), next(drivers), statement))
         next(causes)
     chosen += [
-        Cell(RESET, number, name, moment, "stop", "psycopg", statement)
-        for number, name, moment, statement in points(RESET)
+        Cell(FINAL, number, name, moment, "stop", "psycopg", statement)
+        for number, name, moment, statement in points(FINAL)
         if (name, moment) in (("Swap", "statement 2"), ("Discard", "within 1"))
     ]
     return chosen

@@ -80,6 +80,24 @@ def test_the_points_are_those_of_the_plans(worlds: tuple[World, World]) -> None:
     assert really == [f"{point.step} {point.moment}" for point in together()]
 
 
+@pytest.mark.parametrize(("step", "moment"), [(2, "after"), (3, "after"), (4, "statement 4"), (4, "after")])
+def test_undo_of_both_or_none(worlds: tuple[World, World], step: int, moment: str) -> None:
+    for each in worlds:
+        each.old_database()
+    world = worlds[0]
+    assert world.run("reset", "-f", "--all-binds").code == 0
+    new = [each.state() for each in worlds]
+    fault = {"step": step, "moment": moment, "cause": "SIGTERM"}
+    result = world.run("undo", "-fd", "--all-binds", fault=fault)
+    assert (result.code, "is as it was." in result.err) == (1, True), str(result)
+    assert [each.state() for each in worlds] == new, str(result)
+    assert [len(each.kept()) for each in (worlds[1], world)] == [1, 2], "the other's names begin alike"
+    assert world.run("undo", "--all-binds").code == 0
+    assert [_rows(each) for each in worlds] == [["old"]] * 2
+    assert world.run("undo", "--all-binds").code == 0
+    assert [each.state() for each in worlds] == new
+
+
 def _rows(world: World) -> list[str]:
     with world.cluster.connect(world.dbname) as connection:
         rows = connection.execute(

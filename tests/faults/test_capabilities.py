@@ -42,7 +42,7 @@ OLD_YUGABYTE = (
     110002,
 )
 
-SAFE = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
+SAFE = ["MakeUnfinished", "Swap", "Initialize", "Finish"]
 UNSAFE = ["Rehearse", "DropDatabase", "CreateDatabase", "Initialize"]
 TARGET = Database(name="shop", oid=5)
 DAEMON = OtherSession(7, "postgres", "Citus Maintenance Daemon: 16384/10", None, citus=True)

@@ -52,7 +52,14 @@ def test_the_matrix_knows_every_point(world: World, scenario: Scenario) -> None:
 
 def prepare(world: World, scenario: Scenario, driver: str = "psycopg") -> State | None:
     """Bring about the situation, and return the state of the old database."""
+    if scenario.found == "kept":
+        world.old_database()
+        with world.cluster.connect(world.dbname) as connection:
+            connection.execute("UPDATE pet SET name = 'first'")
+        assert world.run("drop", "-f").code == 0
     old = world.old_database() if scenario.old else None
+    if scenario.found == "dropped":
+        assert world.run("drop", "-f").code == 0
     if scenario.found in ("unfinished", "aside"):
         world.app(driver=driver, callback=LATE_SEED)
         command = ("reset", "-f") if old else ("setup",)
@@ -132,7 +139,7 @@ def _check(world: World, cell: Cell, result: Result, old: State | None) -> None:
         _check_done(world, cell, result)
     elif cell.late and state is not None and _is_new(world, cell, state):
         assert killed, f"complete, but not said to be: {result}"
-    elif cell.scenario.name == "drop":
+    elif cell.scenario.request.command == "drop":
         invalid = any(item.kind == "invalid" for item in status.leftovers)
         assert state in (None, old) or (invalid and cell.cause in ("cut", "stop")), str(result)
     elif killed and old is not None:
@@ -147,11 +154,15 @@ def _check(world: World, cell: Cell, result: Result, old: State | None) -> None:
         assert world.rows() == OLD_ROWS
     elif not killed and cell.cause != "stop" and cell.name != "RemoveLeftover":
         assert world.names() == set(), str(result)
+    if old is not None and world.kept() and cell.scenario.name not in CHECKS and world.state() != old:
+        _check_undone(world, result, old)
 
 
 def _check_done(world: World, cell: Cell, result: Result) -> None:
     state = world.state()
-    if cell.scenario.name == "drop":
+    wanted = cell.scenario.old and not cell.scenario.request.final
+    assert len(world.kept()) == wanted or "recover --discard" in result.err
+    if cell.scenario.request.command == "drop":
         assert state is None
         return
     assert state is not None
@@ -182,6 +193,19 @@ def _check_recovery(world: World, result: Result, old: State | None) -> None:
     _check_recoverable(world, old)
 
 
+def _check_undone(world: World, result: Result, old: State | None) -> None:
+    """Whatever has happened, what the name had and what was kept are there: undo swaps them."""
+    assert old is not None
+    if "blocked" in {item.kind for item in world.status().leftovers}:
+        assert world.run("recover").code == 0
+    seen = []
+    for _ in range(2):
+        seen.append((world.state(), world.rows() if world.state() else None))
+        undone = world.run("undo")
+        assert undone.code == 0, f"{undone}\n{result}"
+    assert (old, OLD_ROWS) in (*seen, (world.state(), world.rows())), str(result)
+
+
 def _check_discarded(world: World, result: Result, old: State | None) -> None:
     """What the user has given up may be gone or not; what is left can be recovered or given up again."""
     assert result.code or world.names() == set(), str(result)
@@ -203,6 +227,8 @@ def _check_protection(world: World, result: Result, old: State | None) -> None:
 CHECKS: dict[str, t.Callable[[World, Result, State | None], None]] = {
     "recover": _check_recovery,
     "discard": _check_discarded,
+    "undo": _check_undone,
+    "undropped": _check_undone,
     "protect": _check_protection,
     "unprotect": _check_protection,
 }

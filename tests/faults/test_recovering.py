@@ -13,6 +13,9 @@ from flask_postgres.postgres import marks
 from .cells import FULL
 from .world import LATE_SEED, NEW_ROWS, OLD_ROWS, SEED, State, World, settled
 
+FINAL = ("reset", "-f", "--final")
+"""Once it is complete, the old database is dropped, and not kept for undo."""
+
 
 def _killed(world: World, step: int, moment: str, *command: str, callback: str = SEED) -> State:
     """Leave what a command leaves that is killed there; return the state before."""
@@ -84,7 +87,7 @@ def test_aside_and_nothing_in_its_place(world: World) -> None:
 
 def test_aside_and_a_complete_one(world: World) -> None:
     """That would drop work: both are shown, and the name is asked for."""
-    old = _killed(world, 4, "after")
+    old = _killed(world, 4, "after", *FINAL)
     assert world.rows() == NEW_ROWS
     refused = world.run("recover")
     assert refused.code == 1
@@ -104,7 +107,7 @@ def test_aside_and_a_complete_one(world: World) -> None:
 @pytest.mark.parametrize("late", [False, True])
 def test_what_cannot_be_opened_is_not_put_back(world: World, late: bool) -> None:
     """A DROP that was killed, by a server that leaves no trace of that in its catalogue."""
-    old = _killed(world, 4, "after") if late else _killed(world, 3, "during")
+    old = _killed(world, 4, "after", *FINAL) if late else _killed(world, 3, "during")
     before, rows = world.state(), world.rows()
     files = world.cluster.data_dir / "base" / str(old.oid)
     files.rename(files.with_suffix(".gone"))
@@ -159,7 +162,7 @@ def test_a_leftover_of_another_role(world: World) -> None:
 
 
 def test_discard_instead(world: World) -> None:
-    _killed(world, 4, "after")
+    _killed(world, 4, "after", *FINAL)
     assert world.run("recover", "--discard").code == 1
     assert world.run("recover", "--discard", "-f").code == 0
     assert world.rows() == NEW_ROWS
@@ -170,7 +173,7 @@ def test_discard_instead(world: World) -> None:
 
 def test_two_asides_are_told_apart(world: World) -> None:
     """The unfinished database names the command that set its predecessor aside."""
-    _killed(world, 4, "after")
+    _killed(world, 4, "after", *FINAL)
     between = world.state()
     result = world.run("reset", "-f", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
     assert result.code == -signal.SIGKILL
@@ -206,7 +209,7 @@ def test_what_bears_no_mark_is_never_dropped(world: World) -> None:
 
 def test_an_old_database_without_its_mark_is_never_dropped(world: World) -> None:
     """Somebody has written another comment on it, or restored it: only its name is left of us."""
-    _killed(world, 4, "after")
+    _killed(world, 4, "after", *FINAL)
     (aside,) = world.names() - {world.dbname}
     world.sql("COMMENT ON DATABASE {} IS NULL", aside)
     for command in (
@@ -221,7 +224,7 @@ def test_an_old_database_without_its_mark_is_never_dropped(world: World) -> None
 
 
 def test_one_put_back_by_hand(world: World) -> None:
-    old = _killed(world, 4, "after")
+    old = _killed(world, 4, "after", *FINAL)
     (aside,) = world.names() - {world.dbname}
     world.sql("DROP DATABASE {}", world.dbname)
     world.sql("ALTER DATABASE {} RENAME TO {}", aside, world.dbname)
@@ -233,7 +236,7 @@ def test_one_put_back_by_hand(world: World) -> None:
 @pytest.mark.parametrize("kind", ["target", "aside"])
 def test_invalid(world: World, kind: str) -> None:
     """What an interrupted DROP leaves can only be dropped."""
-    _killed(world, 4, "after")
+    _killed(world, 4, "after", *FINAL)
     (aside,) = world.names() - {world.dbname}
     name = world.dbname if kind == "target" else aside
     world.cluster.execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s", name)
@@ -256,7 +259,7 @@ def test_a_discard_that_fails(world: World) -> None:
     """The reset has succeeded all the same."""
     world.app()
     world.old_database()
-    child = world.start("reset", "-f", fault={"step": 5, "moment": "before", "cause": "pause"})
+    child = world.start(*FINAL, fault={"step": 5, "moment": "before", "cause": "pause"})
     settled(world, "the last step", lambda: child.reached)
     (aside,) = world.names() - {world.dbname}
     world.sql("ALTER DATABASE {} IS_TEMPLATE true", aside)  # a template cannot be dropped
@@ -274,7 +277,7 @@ def test_a_discard_that_fails(world: World) -> None:
 @pytest.mark.parametrize("killed_at", range(1, 10) if FULL else (1, 3, 5, 7))
 def test_recover_itself_is_killed(world: World, killed_at: int, late: bool) -> None:
     """It can be run again, from wherever it was."""
-    old = _killed(world, 4, "after") if late else _killed(world, 3, "during")
+    old = _killed(world, 4, "after", *FINAL) if late else _killed(world, 3, "during")
     for step in (1, 2):
         fault = {"step": step, "moment": f"statement {killed_at}", "cause": "SIGKILL"}
         if world.run("recover", "-f", fault=fault).code == 0:
@@ -327,7 +330,7 @@ def test_what_was_put_back_meanwhile_is_not_touched(world: World, moment: str) -
 
 @pytest.mark.parametrize("killed_at", [1, 2, 3])
 def test_two_asides_are_told_apart_after_a_killed_recover(world: World, killed_at: int) -> None:
-    _killed(world, 4, "after")
+    _killed(world, 4, "after", *FINAL)
     between = world.state()
     world.run("reset", "-f", fault={"step": 3, "moment": "during", "cause": "SIGKILL"})
     settled(world, "nobody at work", world.nobody_at_work)
@@ -366,8 +369,8 @@ def test_discarding_the_only_complete_one(world: World) -> None:
 
 def test_which_of_several_is_not_guessed(world: World) -> None:
     """What the message says to do brings the chosen one back."""
-    old = _killed(world, 4, "after")
-    world.run("reset", "-f", fault={"step": 4, "moment": "after", "cause": "SIGKILL"})
+    old = _killed(world, 4, "after", *FINAL)
+    world.run(*FINAL, fault={"step": 4, "moment": "after", "cause": "SIGKILL"})
     settled(world, "nobody at work", world.nobody_at_work)
     result = world.run("recover", "-f")
     assert (result.code, "several former databases" in result.err) == (1, True), str(result)

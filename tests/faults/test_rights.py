@@ -72,7 +72,7 @@ def test_an_owner_whose_rights_are_not_inherited(world: World) -> None:
         for statement in result.err.partition("As a superuser, run: ")[2].strip().split("; "):
             world.cluster.execute(statement)
         assert world.run("setup", "--owner", "boss").code == 0
-        assert world.run("drop", "-f").code == 0
+        assert world.run("drop", "-f", "--final").code == 0
     finally:
         world.sql("DROP OWNED BY boss")
         world.sql("DROP ROLE boss")

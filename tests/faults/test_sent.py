@@ -43,4 +43,4 @@ def _received(log: str) -> list[str]:
 
 def _alike(statement: str) -> str:
     """Return a statement without what differs from run to run: tokens, and OIDs that no plan can know."""
-    return re.sub(r', "oid": \d+', "", re.sub(r"\b[0-9a-f]{8}\b", "TOKEN", statement))
+    return re.sub(r', "(?:oid|at)": \d+', "", re.sub(r"\b[0-9a-f]{8}\b", "TOKEN", statement))

@@ -162,7 +162,7 @@ def test_a_command_goes_on_when_the_lock_is_free(world: World) -> None:
 def test_a_killed_drop_has_set_the_database_aside(world: World) -> None:
     world.app()
     old = world.old_database()
-    killed = world.run("drop", "-f", fault={"step": 1, "moment": "after", "cause": "SIGKILL"})
+    killed = world.run("drop", "-f", "--final", fault={"step": 1, "moment": "after", "cause": "SIGKILL"})
     assert killed.code == -signal.SIGKILL
     settled(world, "nobody at work", world.nobody_at_work)
     assert "flask psql recover" in world.run("setup").err
@@ -173,7 +173,7 @@ def test_a_killed_drop_has_set_the_database_aside(world: World) -> None:
 def test_a_drop_that_is_refused_puts_the_database_back(world: World) -> None:
     world.app()
     old = world.old_database()
-    child = world.start("drop", "-f", fault={"step": 2, "moment": "before", "cause": "pause"})
+    child = world.start("drop", "-f", "--final", fault={"step": 2, "moment": "before", "cause": "pause"})
     settled(world, "the last step", lambda: child.reached)
     (aside,) = world.names()
     world.sql("ALTER DATABASE {} IS_TEMPLATE true", aside)  # a template cannot be dropped

@@ -223,8 +223,16 @@ class World:
             return [name for (name,) in connection.execute("SELECT name FROM pet ORDER BY name")]
 
     def names(self) -> set[str]:
-        """Return every database that has to do with the target."""
-        return {name for name in self.cluster.names() if name.startswith(self.dbname)}
+        """Return every database that has to do with the target, but for what is kept for undo."""
+        return {name for name in self.cluster.names() if name.startswith(self.dbname)} - self.kept()
+
+    def kept(self) -> set[str]:
+        """Return the former databases that are kept for undo."""
+        query = (
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+            " AND shobj_description(oid, 'pg_database') LIKE '%%[flask-postgres:kept %%'"
+        )
+        return {name for (name,) in self.cluster.execute(query, self.dbname)}
 
     def status(self) -> Status:
         return look(Connector(uri=self.uri))

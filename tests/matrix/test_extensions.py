@@ -7,7 +7,7 @@ from importlib import metadata
 
 import pytest
 
-from ..cli.looking import error, full, oid, pets, said, tables
+from ..cli.looking import KEPT, error, full, oid, pets, said, tables
 from ..project import Project
 from ..servers import Server
 from .apps import LEGACY, LITE, LITE_ASYNC, MODELS_OF, with_callback
@@ -47,10 +47,10 @@ def test_the_life_of_a_database(
 
     first = oid(server, dbname)
     result = project.here("reset", "--force")
-    assert said(result) == [was_created, was_initialized, "the old database was deleted"]
+    assert said(result) == [was_created, was_initialized, KEPT]
     assert oid(server, dbname) != first
     assert pets(server, dbname) == []
-    assert said(project.here("drop", "--force")) == [f'database "{dbname}" was deleted']
+    assert said(project.here("drop", "--force", "--final")) == [f'database "{dbname}" was deleted']
     assert not any(dbname in name for name in server.names())
 
 

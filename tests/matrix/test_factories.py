@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..cli.looking import error, full, oid, pets, said, tables
+from ..cli.looking import KEPT, error, full, oid, pets, said, tables
 from ..project import Project
 from ..servers import Server
 from .apps import LEGACY, LITE
@@ -123,7 +123,7 @@ def test_an_app_that_cannot_be_imported(project: Project, server: Server, dbname
         assert error(project.here(command, *uri)) == why
     assert "flask psql drop is not allowed" in error(project.here("drop", "--force", *uri))
     dropped = project.here("drop", "--force", "--no-app", *uri)
-    assert said(dropped)[-1] == f'database "{dbname}" was deleted'
+    assert said(dropped)[-2] == f'database "{dbname}" was deleted'
     assert error(project.here("create", "--all-binds")) == why
 
 
@@ -136,4 +136,4 @@ def test_an_app_without_an_extension(project: Project, server: Server, dbname: s
         "Install Flask-SQLAlchemy or Flask-SQLAlchemy-Lite and set it up."
     )
     assert project.here("status", "--exit-code").code == 0
-    assert said(project.here("drop", "--force")) == [f'database "{dbname}" was deleted']
+    assert said(project.here("drop", "--force")) == [f'database "{dbname}" was deleted', KEPT]

@@ -12,13 +12,15 @@ from flask_postgres.errors import AtWork, DatabaseInUse, DatabaseMissing, Refuse
 from flask_postgres.plans.engine import Planned, _at_stake
 from flask_postgres.plans.plan import CommandName, Plan, Request
 from flask_postgres.plans.planners import build
-from flask_postgres.plans.steps import SWAP, Finish, MakeUnfinished, Step, Swap
+from flask_postgres.plans.steps import SWAP, Discard, Exchange, Finish, MakeUnfinished, Step, Swap
 from flask_postgres.postgres.capabilities import Capabilities, from_answers
 from flask_postgres.postgres.ddl import sql_text
 from flask_postgres.postgres.facts import INVALID, Database, Facts, Grant, OtherSession, Parameter, Role
 from flask_postgres.postgres.marks import Mark, State, name_for_new, name_for_old
+from flask_postgres.remedies import Command
 
 TOKEN = "0badcafe"
+UNDO_PURPOSE = "To swap back what the last command took away"
 ROLE = Role(name="me")
 SHOP = Database(name="shop", oid=7, owner="me")
 OTHER = OtherSession(pid=1, user="ann", application="psql", address=None)
@@ -48,7 +50,8 @@ def marked(state: State, *, alive: bool = False, name: str = "shop", **more: t.A
 
 
 MAKING = ["MakeUnfinished", "Publish", "Initialize", "Finish"]
-RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
+OVERWRITING = ["MakeUnfinished", "Swap", "Finish"]
+RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish"]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,8 @@ RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
             None,
         ),
         ("create", SHOP, {}, [], 'database "shop" already exists'),
-        ("create", SHOP, {"overwrite": True}, ["MakeUnfinished", "Swap", "Finish", "Discard"], None),
+        ("create", SHOP, {"overwrite": True}, OVERWRITING, None),
+        ("create", SHOP, {"overwrite": True, "final": True}, [*OVERWRITING, "Discard"], None),
         ("setup", None, {}, MAKING, None),
         ("setup", None, {"if_missing": True}, MAKING, None),
         ("setup", SHOP, {}, ["Initialize"], 'database "shop" already exists'),
@@ -76,10 +80,13 @@ RESETTING = ["MakeUnfinished", "Swap", "Initialize", "Finish", "Discard"]
         ("setup", SHOP, {"overwrite": True}, RESETTING, None),
         ("init", SHOP, {}, ["Initialize"], None),
         ("drop", None, {}, [], 'database "shop" does not exist'),
-        ("drop", SHOP, {}, ["Swap", "DropDatabase"], None),
-        ("drop", SHOP, {"force_disconnect": True}, ["CloseToOthers", "Swap", "DropDatabase"], None),
+        ("drop", SHOP, {}, ["Swap"], None),
+        ("drop", SHOP, {"final": True}, ["Swap", "DropDatabase"], None),
+        ("drop", SHOP, {"force_disconnect": True}, ["CloseToOthers", "Swap"], None),
         ("reset", None, {}, MAKING, None),
         ("reset", SHOP, {}, RESETTING, None),
+        ("reset", SHOP, {"undo_limit": 0}, [*RESETTING, "Discard"], None),
+        ("undo", SHOP, {}, [], 'nothing to undo for database "shop": no former one is kept'),
         (
             "reset",
             SHOP,
@@ -119,7 +126,8 @@ def test_the_steps_keep_their_phases() -> None:
 
 
 def test_nothing_is_dropped_before_the_new_one_is_complete() -> None:
-    made = plan("reset", facts(SHOP), extensions=("a",), force_disconnect=True, protect=True)
+    options = {"extensions": ("a",), "force_disconnect": True, "protect": True}
+    made = plan("reset", facts(SHOP), final=True, **options)
     dropping = [
         index for index, one in enumerate(made.steps) if any("DROP" in sql_text(s) for s in one.statements())
     ]
@@ -212,6 +220,75 @@ def test_an_invalid_database_cannot_be_swapped() -> None:
     made = plan("reset", facts(dataclasses.replace(SHOP, connection_limit=INVALID)))
     assert names(made)[:3] == ["Rehearse", "DropDatabase", "CreateDatabase"]
     assert "cannot be undone here" in made.notes[0].text
+
+
+# What is kept for undo
+
+
+def kept(at: int, *, size: int = 10, name: str = "") -> Database:
+    mark = Mark(State.KEPT, of="shop", token="22222222", at=at)
+    return dataclasses.replace(SHOP, name=name or f"shop~old~{at:08}", oid=at, mark=mark, size=size)
+
+
+@pytest.mark.parametrize(
+    ("old", "request_", "reason"),
+    [
+        ({"size": 10}, {"undo_limit": 10}, None),
+        ({"size": None}, {"undo_limit": 10}, None),
+        ({"size": 11}, {"undo_limit": 10}, "it is larger than undo_limit (10 bytes)"),
+        ({"size": 1}, {"undo_limit": 0}, "undo_limit is 0"),
+    ],
+)
+@pytest.mark.parametrize("command", ["drop", "reset"])
+def test_what_is_too_large_is_not_kept(
+    command: CommandName, old: dict[str, t.Any], request_: dict[str, t.Any], reason: str | None
+) -> None:
+    made = plan(command, facts(dataclasses.replace(SHOP, **old)), **request_)
+    assert made.keeps == (reason is None)
+    assert [note.text for note in made.notes] == (
+        [f"this cannot be undone, because {reason}"] if reason else []
+    )
+
+
+@pytest.mark.parametrize("command", ["drop", "reset"])
+@pytest.mark.parametrize("final", [False, True])
+def test_one_former_database_is_kept_at_a_time(command: CommandName, final: bool) -> None:
+    made = plan(command, facts(SHOP, kept(1), kept(2)), final=final)
+    dropped = [one.name for one in made.steps if isinstance(one, Discard) and one.outcome is None]
+    assert dropped == [kept(2).name, kept(1).name]
+    assert all(one.final for one in made.steps[-2:]), "they are dropped when nothing else can fail"
+
+
+def test_a_drop_of_nothing_drops_what_is_kept_only_when_that_is_final() -> None:
+    known = facts(None, kept(1))
+    assert plan("drop", known).steps == ()
+    made = plan("drop", known, final=True)
+    assert (names(made), made.destroys) == (["DropDatabase"], kept(1))
+
+
+def test_undo_takes_the_latest() -> None:
+    made = plan("undo", facts(SHOP, kept(1), kept(3), kept(2)))
+    assert step(made, Exchange).former == kept(3)
+    assert (made.destroys, made.vacates) == (None, SHOP)
+
+
+def test_undo_asks_only_whether_to_put_back_what_belongs_to_another_role() -> None:
+    others = dataclasses.replace(kept(1), owner="ann")
+    assert plan("undo", facts(SHOP, kept(1))).at_stake is None
+    assert plan("undo", facts(SHOP, others)).at_stake == others
+    assert plan("undo", facts(dataclasses.replace(SHOP, owner="ann"), others)).at_stake is None
+
+
+@pytest.mark.parametrize("target", [marked(State.UNFINISHED), marked(State.BLOCKED)])
+def test_undo_leaves_what_was_interrupted_to_recover(target: Database) -> None:
+    with pytest.raises(Refused, match="flask psql recover"):
+        plan("undo", facts(target, kept(1)))
+
+
+def test_recover_names_undo() -> None:
+    made = plan("recover", facts(SHOP, kept(1)))
+    assert made.steps == ()
+    assert [one.remedies for one in made.notes] == [(Command(UNDO_PURPOSE, "undo"),)]
 
 
 # What is carried over
@@ -311,7 +388,7 @@ def test_sessions_of_citus_are_ended_without_asking() -> None:
     busy = dataclasses.replace(SHOP, sessions=(CITUS,))
     assert "CloseToOthers" in names(plan("reset", facts(busy)))
     drop = plan("drop", facts(busy))
-    assert names(drop) == ["CloseToOthers", "Swap", "DropDatabase"]
+    assert names(drop) == ["CloseToOthers", "Swap"]
     assert list(drop.faults(facts(busy))) == []
 
 
@@ -319,7 +396,7 @@ def test_what_needs_a_confirmation() -> None:
     asking = {
         command for command in t.get_args(CommandName) if Request(command=command, dbname="x").may_destroy
     }
-    assert asking == {"drop", "reset", "unprotect", "recover", "discard"}
+    assert asking == {"drop", "reset", "undo", "undo_discard", "unprotect", "recover", "discard"}
     assert Request(command="create", dbname="x", overwrite=True).may_destroy
 
 

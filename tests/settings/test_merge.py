@@ -58,6 +58,7 @@ VALUES: dict[str, tuple[t.Any, ...]] = {
     "environments": (("cli",), ["app"], ["toml"], "env;env2"),
     "identifier": ("cli", "app", "toml", "env"),
     "integer": ("4", 3, 2, "1"),
+    "size": ("4MB", 3, "2 GB", "1"),
     "seconds": ("4", 3, 2.5, "1"),
     "boolean": (True, False, True, "no"),
     "list": (("cli",), ["app"], ["toml"], "env;env2"),

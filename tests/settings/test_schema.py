@@ -18,7 +18,7 @@ SPEC = (
     "target_database_uri admin_uri admin_dbname cli_disallowed_envs env database_template owner encoding "
     "locale "
     "lc_collate lc_ctype locale_provider icu_locale tablespace connection_limit extensions init_with "
-    "schemas reset_with metadata protect connect_timeout server server_data_dir server_bin_dir"
+    "schemas reset_with undo_limit metadata protect connect_timeout server server_data_dir server_bin_dir"
 )
 
 TYPES: dict[str, t.Any] = {
@@ -30,6 +30,7 @@ TYPES: dict[str, t.Any] = {
     "integer": int,
     "boolean": bool,
     "seconds": float,
+    "size": str,
     "list": tuple[str, ...],
     "path": Path,
     "uri": PostgresUri,

@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
 @opt.overwrite
 @opt.force
 @opt.force_disconnect
+@opt.final
 @opt.dry_run
 @opt.no_app
 @opt.common_options
@@ -48,14 +49,16 @@ def init(**_: t.Any) -> None:
 @opt.bind_options
 @opt.force
 @opt.force_disconnect
+@opt.final
 @opt.dry_run
 @opt.no_app
 @opt.common_options
 def drop(**_: t.Any) -> None:
     """Drop the database, after a confirmation.
 
-    You are shown what will be lost, and type the name of the database. Without one to drop, the command
-    succeeds. A protected database is never dropped.
+    You are shown what will be lost, and type the name of the database. It is kept, so that flask psql undo
+    brings it back, until the next drop or reset; with --final it is dropped at once, and so is the one that
+    was kept before. A protected database is never dropped.
     """
     _carry_out("drop")
 
@@ -67,6 +70,7 @@ def drop(**_: t.Any) -> None:
 @opt.overwrite
 @opt.force
 @opt.force_disconnect
+@opt.final
 @opt.dry_run
 @opt.common_options
 def setup(**_: t.Any) -> None:
@@ -83,15 +87,34 @@ def setup(**_: t.Any) -> None:
 @opt.bind_options
 @opt.force
 @opt.force_disconnect
+@opt.final
 @opt.dry_run
 @opt.common_options
 def reset(**_: t.Any) -> None:
     """Put a new, initialized database in the place of the old one.
 
-    All or nothing: the old database is dropped only when the new one is complete. If anything fails
-    before that, everything is as it was.
+    All or nothing: if anything fails, everything is as it was. The old database is kept, so that flask psql
+    undo brings it back, until the next reset or drop.
     """
     _carry_out("reset")
+
+
+@click.command("undo", epilog="Example: flask psql undo --force-disconnect")
+@opt.setting_options(*opt.TARGET)
+@opt.bind_options
+@opt.option("--discard", is_flag=True, help="Drop what was set aside, instead of putting it back.")
+@opt.force
+@opt.force_disconnect
+@opt.dry_run
+@opt.no_app
+@opt.common_options
+def undo(*, discard: bool, **_: t.Any) -> None:
+    """Swap back what the last reset, drop or --overwrite took away.
+
+    These keep the database until the next of them, up to the size undo_limit. What is there now is kept in
+    its turn, so the same command again is redo. After a command that was interrupted, use recover.
+    """
+    _carry_out("undo_discard" if discard else "undo")
 
 
 @click.command("recover", epilog="Example: flask psql recover --dry-run")

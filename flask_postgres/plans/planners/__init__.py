@@ -12,6 +12,7 @@ from .protecting import plan_protect, plan_unprotect
 from .recovering import plan_discard, plan_recover
 from .roles import with_app_role
 from .situation import Situation
+from .undoing import plan_undo, plan_undo_discard
 
 PLANNERS: dict[CommandName, t.Callable[[Situation], Plan]] = {
     "create": plan_create,
@@ -19,13 +20,16 @@ PLANNERS: dict[CommandName, t.Callable[[Situation], Plan]] = {
     "drop": plan_drop,
     "setup": plan_create,
     "reset": plan_reset,
+    "undo": plan_undo,
+    "undo_discard": plan_undo_discard,
     "protect": plan_protect,
     "unprotect": plan_unprotect,
     "recover": plan_recover,
     "discard": plan_discard,
     "scaffold": plan_scaffold,
 }
-"""Each command's planner. ``discard`` is ``recover --discard``, ``scaffold`` lends a database for loading."""
+"""Each command's planner. ``discard`` is ``recover --discard``, and ``undo_discard`` is ``undo --discard``;
+``scaffold`` lends a database for loading."""
 
 
 def build(request: Request, facts: Facts, *, token: str) -> Plan:

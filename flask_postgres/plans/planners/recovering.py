@@ -49,7 +49,8 @@ def plan_discard(case: Situation) -> Plan:
     facts, target = case.facts, case.facts.target
     notes = _out_of_reach(case)
     clean = tuple(removing_leftovers(case, agreed=True))
-    if not facts.asides:
+    asides = (*facts.asides, *facts.outdated)
+    if not asides:
         if target is not None and facts.inside is not None and facts.inside.asides:
             names = tuple(schema.name for schema in facts.inside.asides)
             drop = DiscardInside(dbname=case.name, schemas=names, late=False)
@@ -58,10 +59,10 @@ def plan_discard(case: Situation) -> Plan:
         if target is None or not target.abandoned:
             return plan_recover(case)
         return Plan(request=case.request, steps=clean, unfinished=target, notes=notes)
-    dropped: tuple[Step, ...] = tuple(DropDatabase(database=item) for item in facts.asides)
-    first, *others = facts.asides
+    dropped: tuple[Step, ...] = tuple(DropDatabase(database=item) for item in asides)
+    first, *others = asides
     more = [Note(f'"{item.name}" will be lost, too') for item in others]
-    if target is None or target.abandoned:
+    if facts.asides and (target is None or target.abandoned):
         only = f'it is the only complete one: there will be no database "{case.name}" at all'
         more.insert(0, Note(only))
     return Plan(request=case.request, steps=(*dropped, *clean), destroys=first, notes=(*more, *notes))
@@ -93,6 +94,12 @@ def _without_former(case: Situation, clean: tuple[Step, ...], notes: tuple[Note,
         steps = (Reopen(database=target, by=case.by), *others)
         return Plan(request=case.request, steps=steps, notes=(discard, *notes))
     outcome = None if clean or notes else f'nothing to recover for database "{case.name}"'
+    if case.facts.former is not None:
+        undo = Command("To swap back what the last command took away", "undo")
+        notes = (
+            *notes,
+            Note("no command was interrupted" if outcome else "a former database is kept", (undo,)),
+        )
     return Plan(request=case.request, steps=clean, outcome=outcome, notes=notes)
 
 

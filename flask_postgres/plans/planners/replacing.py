@@ -6,6 +6,7 @@ import typing as t
 
 from ...postgres import marks
 from ...postgres.facts import Database, Facts, Parameter
+from ...remedies import Command
 from ..plan import Note, Plan, Request
 from ..steps import (
     REPLACE,
@@ -26,6 +27,7 @@ from ..steps import (
     Swap,
 )
 from .situation import Situation, leftover_notes, removing_leftovers
+from .undoing import discarding_kept, kept_outcome, undo_notes, why_not_kept
 
 
 def replace(case: Situation, old: Database) -> Plan:
@@ -47,14 +49,22 @@ def replace(case: Situation, old: Database) -> Plan:
         steps.append(CloseToOthers(database=old, by=case.by))
     steps.append(Swap(old=old, new=new, aside=aside, by=case.by))
     steps += filling(case, former=old, aside=None if request.init_chosen else aside)
-    steps.append(finish(case, former=old, aside=aside))
-    which = f'the old database "{case.name}"' if request.among_others else "the old database"
-    steps.append(Discard(name=aside, of=case.name, outcome=f"{which} was deleted"))
+    why = why_not_kept(case, old)
+    steps.append(finish(case, former=old, aside=aside, keep=why is None))
+    if why is not None:
+        which = f'the old database "{case.name}"' if request.among_others else "the old database"
+        steps.append(Discard(name=aside, of=case.name, outcome=f"{which} was deleted"))
+    steps += discarding_kept(case)
     return Plan(
         request=request,
         steps=tuple(steps),
         destroys=old,
-        notes=(*lost, *_other_template(case, old), *leftover_notes(case, redone=True)),
+        notes=(
+            *undo_notes(case, why),
+            *lost,
+            *_other_template(case, old),
+            *leftover_notes(case, redone=True),
+        ),
     )
 
 
@@ -122,18 +132,23 @@ def filling(
         yield Initialize(name=case.name, how=request.how, aside=aside, transient=transient, said=said)
 
 
-def finish(case: Situation, *, former: Database | None = None, aside: str | None = None) -> Finish:
+def finish(
+    case: Situation, *, former: Database | None = None, aside: str | None = None, keep: bool = False
+) -> Finish:
     """Return the step that makes a new database count as complete."""
     request = case.request
     limit = request.clauses.get("connection_limit", former.connection_limit if former else None)
-    outcomes = [f'database "{case.name}" was created']
+    outcomes: list[str | Command] = [f'database "{case.name}" was created']
     if request.initializes:
         outcomes.append(f'database "{case.name}" was initialized')
+    if keep:
+        outcomes.append(kept_outcome(case))
     return Finish(
         name=case.name,
         by=case.by,
         former=former,
         aside=aside,
+        keep=keep,
         connection_limit=int(limit) if limit is not None and int(limit) != -1 else None,
         protect=request.protect,
         outcomes=tuple(outcomes),

@@ -29,7 +29,7 @@ class Situation:
 
     @property
     def by(self) -> Signature:
-        return Signature(self.token, self.facts.server)
+        return Signature(self.token, self.facts.server, self.facts.now)
 
     @property
     def present(self) -> Database | None:

@@ -9,6 +9,7 @@ from .inside import DiscardInside, FinishInside, PutBackInside, SetAsideInside
 from .recovering import PutBack, Reopen
 from .replacing import CloseToOthers, Discard, Swap
 from .roles import BorrowRole, CreateRole, GiveRoleBack
+from .undoing import Exchange
 
 __all__ = [
     "DISCARD",
@@ -25,6 +26,7 @@ __all__ = [
     "Discard",
     "DiscardInside",
     "DropDatabase",
+    "Exchange",
     "Finish",
     "FinishInside",
     "GiveRoleBack",

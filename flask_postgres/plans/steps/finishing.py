@@ -9,8 +9,9 @@ from ...errors import DatabaseMissing
 from ...postgres import ddl
 from ...postgres.facts import Database, Facts
 from ...postgres.marks import Mark, Signature, State
+from ...remedies import Command
 from .. import preflight
-from ..changes import Action, Change, Plain, Statements, Transaction
+from ..changes import Action, Change, Plain, Statements, Transaction, kept
 from ..context import StepContext
 from ..identity import Found, expect, look_up, lost_race
 from .base import FINISH, Faults, Step
@@ -20,11 +21,12 @@ from .base import FINISH, Faults, Step
 class Finish(Step):
     """Remove the "unfinished" mark: once that is committed, the plan has succeeded.
 
-    The mark of the former database then says that it is superseded; no other database is ever said to be one
-    to discard, not even when the app has overwritten the mark of the new one.
+    The mark of the former database then says that it is kept, or superseded; no other database is ever said
+    to be one to discard, not even when the app has overwritten the mark of the new one.
 
     :param former: the database whose place it takes, if there is one.
     :param aside: the name under which that was set aside.
+    :param keep: whether that is kept, for ``undo``.
     :param outcomes: what is reported once every database of the command has got so far.
     """
 
@@ -32,9 +34,10 @@ class Finish(Step):
     by: Signature
     former: Database | None = None
     aside: str | None = None
+    keep: bool = False
     connection_limit: int | None = None
     protect: bool = False
-    outcomes: tuple[str, ...] = ()
+    outcomes: tuple[str | Command, ...] = ()
     phase: int = FINISH
 
     def describe(self) -> str:
@@ -76,7 +79,10 @@ class Finish(Step):
     def _superseded(self, found: Found) -> Statements:
         if self.aside is None or found.mark is None or not found.bears(State.ASIDE, self.by.token):
             return ()
-        mark = self._aside(found.mark.allowed, superseded=True, oid=found.oid)
+        if self.keep:
+            mark = kept(self.name, self.by, found)
+        else:
+            mark = self._aside(found.mark.allowed, superseded=True, oid=found.oid)
         return (ddl.CommentOnDatabase(self.aside, mark.under(found.comment)),)
 
     def _aside(self, allowed: bool, *, superseded: bool = False, oid: int | None = None) -> Mark:

@@ -10,13 +10,12 @@ from ...errors import (
     CannotConnect,
     DatabaseMissing,
     FlaskPostgresError,
-    PermissionDenied,
     ServerError,
 )
 from ...postgres import ddl, marks
 from ...postgres.facts import Database, Facts
 from ...postgres.marks import Signature
-from ...remedies import Command, Sql
+from ...remedies import Command
 from .. import preflight
 from ..changes import Action, Change, Drop, Plain, Transaction, close_unfinished, put_back
 from ..context import StepContext
@@ -116,11 +115,7 @@ class PutBack(Step):
 
     def faults(self, facts: Facts) -> Faults:
         yield from preflight.owning(self.aside, facts)
-        if not facts.role.createdb:
-            yield PermissionDenied(
-                f'the role "{facts.role.name}" cannot rename databases: that takes CREATEDB.',
-                remedy=Sql("As a superuser, run", f"ALTER ROLE {preflight.quoted(facts.role.name)} CREATEDB"),
-            )
+        yield from preflight.renaming(facts)
         if self.present is not None:
             yield from preflight.taking_away(self.present, facts)
             if self.present.abandoned and not self.agreed:

@@ -11,7 +11,7 @@ from ...postgres.facts import Database, Facts
 from ...postgres.marks import Mark, Signature, State
 from ...remedies import Command
 from .. import preflight
-from ..changes import Action, Change, Plain, Statements, Transaction, put_back
+from ..changes import Action, Change, Plain, Statements, Transaction, kept, put_back
 from ..context import StepContext
 from ..identity import Found, expect, look_up, lost_race
 from .base import DISCARD, SWAP, Faults, Step, vacate
@@ -72,13 +72,17 @@ class CloseToOthers(Step):
 class Swap(Step):
     """Set a database aside and put the new one in its place, in one transaction.
 
-    :param new: the name of the new one; None where the database is only set aside, to be dropped.
+    :param new: the name of the new one; None where the database is only set aside, to be kept or dropped.
+    :param keep: whether it is kept, for ``undo``; with a new one, the step that finishes that says so.
+    :param outcomes: what is reported once every database of the command has got so far.
     """
 
     old: Database
     new: str | None
     aside: str
     by: Signature
+    keep: bool = False
+    outcomes: tuple[str | Command, ...] = ()
     phase: int = SWAP
 
     def describe(self) -> str:
@@ -107,9 +111,12 @@ class Swap(Step):
 
     def _set_aside(self, found: Found) -> Statements:
         old, by = self.old, self.by
-        # What was never complete is not put back: its mark goes on saying so.
-        state = State.UNFINISHED if old.state is State.UNFINISHED else State.ASIDE
-        mark = Mark(state, old.name, by.token, old.allowed_before, oid=found.oid, server=by.server)
+        if self.keep:
+            mark = kept(old.name, by, found, allowed=old.allowed_before)
+        else:
+            # What was never complete is not put back: its mark goes on saying so.
+            state = State.UNFINISHED if old.state is State.UNFINISHED else State.ASIDE
+            mark = Mark(state, old.name, by.token, old.allowed_before, oid=found.oid, server=by.server)
         return (
             ddl.AllowConnections(self.aside, False),
             ddl.CommentOnDatabase(self.aside, mark.under(found.comment)),
@@ -122,8 +129,10 @@ class Swap(Step):
     def run(self, context: StepContext) -> None:
         context.release()
         context.send(*self.actions())
+        context.outcomes.extend(self.outcomes)
 
     def undo(self, context: StepContext) -> None:
+        context.outcomes.clear()
         aside, present = look_up(context.admin, self.aside), look_up(context.admin, self.old.name)
         swapped = context.made_here(self.old.name, present)
         if aside is None or aside.oid != self.old.oid:
@@ -155,15 +164,15 @@ class Swap(Step):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Discard(Step):
-    """Drop the database that was set aside. The command has succeeded, whatever happens here.
+    """Drop a database that was set aside or kept. The command has succeeded, whatever happens here.
 
     :param of: the name that it had.
-    :param outcome: what is reported.
+    :param outcome: what is reported, if anything.
     """
 
     name: str
     of: str
-    outcome: str = "the old database was deleted"
+    outcome: str | None = "the old database was deleted"
     phase: int = DISCARD
     final: t.ClassVar[bool] = True
     undoable: t.ClassVar[bool] = False
@@ -183,9 +192,10 @@ class Discard(Step):
             return
         except FlaskPostgresError as error:
             context.reporter.note(
-                f'The new database "{self.of}" is complete. The old one is left as "{self.name}": '
-                f"{error.message.rstrip('.')}.",
+                f'The old database "{self.name}" is left: {error.message.rstrip(".")}. '
+                f'What was asked of "{self.of}" is done.',
                 Command("Remove it", "recover --discard"),
             )
             return
-        context.reporter.outcome(self.outcome)
+        if self.outcome is not None:
+            context.reporter.outcome(self.outcome)
