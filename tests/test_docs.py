@@ -115,12 +115,13 @@ def test_pictures_hold_nothing_of_the_machine_that_made_them() -> None:
 
 
 def _essence(text: str) -> str:
-    """Leave out what differs: white space, as lines break elsewhere; ports, pids, tokens, OIDs, sizes."""
+    """Leave out what differs: white space, as lines break elsewhere; ports, pids, tokens, OIDs, sizes, times."""
     text = "\n".join(line for line in text.splitlines() if not line.endswith("…"))
+    text = re.sub(r"kept since \d\d:\d\d|(?<=\"since\": \")[^\"]+", "THEN", text)
     text = re.sub(r"\d+(\.\d+)? (kB|MB)|(?<=\"size_bytes\": )\d+", "SIZE", text)
     text = re.sub(r"\s+", "", text)
     text = re.sub(r"(?<=~new~)[0-9a-f]{8}|(?<=~old~)[0-9a-f]{8}|(?<=\"token\":\")[0-9a-f]{8}", "TOKEN", text)
-    text = re.sub(r"(?<=\"oid\":)\d+|(?<=\"server\":\")\d+", "ID", text)
+    text = re.sub(r"(?<=\"oid\":)\d+|(?<=\"at\":)\d+|(?<=\"server\":\")\d+", "ID", text)
     text = re.sub(r"(?<=localhost[:-])\d+|(?<=\"port\":)\d+", "PORT", text)
     return re.sub(
         r"(?<=PostgreSQL)\d+\.\d+|(?<=\"version\":\")[\d.]+|(?<=_s\":)[\d.]+|(?<=pid\":)\d+|(?<=pid)\d+",
