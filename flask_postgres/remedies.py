@@ -45,6 +45,9 @@ class Option(t.NamedTuple):
     value: str | None = None
 
 
+GROUPS = ("server", "snapshot")
+"""The commands that have commands of their own; these take the flags."""
+
 Remedy = str | Command | Sql | Option
 """A string is a sentence that says what to do."""
 
@@ -74,8 +77,10 @@ def for_shell(remedy: Remedy, *, flags: t.Sequence[str] = (), app: str | None = 
     """
     if isinstance(remedy, Command):
         flask = ["flask"] if app is None else ["flask", "--app", app]
-        name, *rest = shlex.split(remedy.arguments)
-        words = [*flask, "psql", name, *(shlex.quote(word) for word in flags), *map(shlex.quote, rest)]
+        given = shlex.split(remedy.arguments)
+        first = 2 if given[0] in GROUPS else 1
+        quoted = [*map(shlex.quote, flags), *map(shlex.quote, given[first:])]
+        words = [*flask, "psql", *given[:first], *quoted]
         return f"{remedy.purpose}: {' '.join(words)}"
     if isinstance(remedy, Sql):
         return f"{remedy.purpose}: {remedy.statement}"

@@ -115,7 +115,7 @@ def test_pictures_hold_nothing_of_the_machine_that_made_them() -> None:
 
 
 def _essence(text: str) -> str:
-    """Leave out what differs: white space, as lines break elsewhere; ports, pids, tokens, OIDs, sizes, times."""
+    """Leave out what differs: white space, as lines break elsewhere; numbers, tokens, sizes and times."""
     text = "\n".join(line for line in text.splitlines() if not line.endswith("…"))
     text = re.sub(r"kept since \d\d:\d\d|(?<=\"since\": \")[^\"]+", "THEN", text)
     text = re.sub(r"\d+(\.\d+)? (kB|MB)|(?<=\"size_bytes\": )\d+", "SIZE", text)

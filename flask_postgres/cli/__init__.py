@@ -23,6 +23,7 @@ COMMANDS: dict[str, Listed] = {
     "protect": Listed("Safety", "Mark the database so that nothing here drops it.", "lifecycle"),
     "unprotect": Listed("Safety", "Lift the protection after a confirmation.", "lifecycle"),
     "undo": Listed("Safety", "Swap back what the last reset or drop took away.", "lifecycle"),
+    "snapshot": Listed("Safety", "Save the database under a name and come back to it."),
     "recover": Listed("Safety", "Put back what an interrupted command had set aside.", "lifecycle"),
     "server": Listed("Server", "Start and stop the embedded PostgreSQL and look at it."),
 }

@@ -13,6 +13,7 @@ from ..plans.engine import Planned
 from ..plans.plan import Note, Plan
 from ..plans.steps import Discard
 from ..postgres.facts import Database, Facts
+from ..postgres.marks import State
 from ..remedies import Command, Option, joined
 from ..sizes import size_text
 from .boundary import printable
@@ -36,9 +37,10 @@ def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], No
                 lines += [_compared(label, database) for label, database in compared if database]
             if plan.unfinished is not None and plan.request.command != "discard":
                 lines.append(invocation.render(Command("To keep it", "recover")))
-            text = invocation.hide(f"This database {_fate(plan)}:\n" + "\n".join(lines))
+            kind = "snapshot" if plan.at_stake.state is State.SNAPSHOT else "database"
+            text = invocation.hide(f"This {kind} {_fate(plan)}:\n" + "\n".join(lines))
             click.echo(printable(text, keep="\n"), err=True)
-            _expect_name(invocation, plan.at_stake.name)
+            _expect_name(invocation, plan.at_stake.called)
 
     return ask
 
@@ -73,7 +75,7 @@ def _summary(database: Database, facts: Facts) -> t.Iterator[str]:
     rows = [
         ("server", facts.address + embedded_text(facts)),
         ("user", facts.role.name),
-        ("database", database.name),
+        ("snapshot" if database.state is State.SNAPSHOT else "database", database.called),
         ("size", size_text(database.size)),
         ("sessions", str(sessions)),
     ]
@@ -89,9 +91,14 @@ def _former(plan: Plan, facts: Facts) -> t.Iterator[str]:
 
 def kept_since(former: Database) -> str:
     """Return since when a former database is kept, and its size, as a person reads them."""
-    since = datetime.datetime.fromtimestamp(former.kept_at / 1000)
-    today = since.date() == datetime.datetime.now().date()
-    return f"{since:{'%H:%M' if today else '%Y-%m-%d %H:%M'}}, {size_text(former.size)}"
+    return f"{time_text(former.kept_at)}, {size_text(former.size)}"
+
+
+def time_text(milliseconds: int) -> str:
+    """Return a time, without its date if that is today's."""
+    when = datetime.datetime.fromtimestamp(milliseconds / 1000)
+    today = when.date() == datetime.datetime.now().date()
+    return f"{when:{'%H:%M' if today else '%Y-%m-%d %H:%M'}}"
 
 
 def _compared(label: str, database: Database) -> str:

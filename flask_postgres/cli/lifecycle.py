@@ -113,6 +113,8 @@ def _request(
         undo_limit=in_bytes(settings.undo_limit),
         final=bool(options.get("final")),
         reset_with=settings.reset_with,
+        snapshot=options.get("label"),
+        source=options.get("source"),
         among_others=among_others,
         how=how,
         init_chosen=options.get("init_with") is not None,

@@ -9,6 +9,15 @@ from ..postgres.probe import address_text
 from ..remedies import Remedy, for_shell, joined
 from .engine import Planned
 
+_TYPED = {
+    "discard": "recover --discard",
+    "undo_discard": "undo --discard",
+    "snapshot": "snapshot save",
+    "restore": "snapshot restore",
+    "drop_snapshot": "snapshot drop",
+}
+"""What the user has typed, where that is not the plan's own name."""
+
 
 def as_text(planned: Planned, *, render: t.Callable[[Remedy], str] = for_shell) -> str:
     """Return the plan, step by step, with its exact SQL.
@@ -21,7 +30,8 @@ def as_text(planned: Planned, *, render: t.Callable[[Remedy], str] = for_shell) 
 def _lines(planned: Planned, render: t.Callable[[Remedy], str]) -> t.Iterator[str]:
     plan, facts, uri = planned
     where = facts.address or address_text(uri)
-    yield f'{plan.request.command} of database "{plan.request.dbname}" on {where}'
+    command = _TYPED.get(plan.request.command, plan.request.command)
+    yield f'{command} of database "{plan.request.dbname}" on {where}'
     if facts.assumed:
         yield f"Assumed, because {facts.assumed}: the database does not exist."
     if plan.outcome:

@@ -29,6 +29,7 @@ from .execution import Job, execute
 from .plan import AppRole, Plan, Request
 from .planners import build
 from .planners.replacing import why_inside
+from .planners.snapshots import chosen_snapshot
 from .signals import Guard
 
 
@@ -126,6 +127,7 @@ def facts_of(task: Task, session: Session) -> Facts:
         session,
         task.request.dbname,
         template=None if template is None else str(template),
+        source=task.request.source,
         roles=tuple({*([str(owner)] if owner is not None else []), *([role.name] if role else [])}),
         tablespaces=() if tablespace is None else (str(tablespace),),
         extensions=task.request.extensions,
@@ -134,6 +136,12 @@ def facts_of(task: Task, session: Session) -> Facts:
     if role is not None:
         facts = _with_app_role(facts, role, task)
     target = facts.target
+    if task.request.command == "restore":
+        chosen = chosen_snapshot(task.request, facts)
+        facts = dataclasses.replace(facts, template=chosen, template_name=chosen.name)
+    if task.request.command == "snapshot" and target is not None and target.allow_connections:
+        with task.context.connector.target() as inside_it:
+            facts = dataclasses.replace(facts, template=target, revision=contents.revision(inside_it))
     if target is not None and target.abandoned:
         rows = _holds_rows(target, task.context.connector)
         facts = dataclasses.replace(facts, target=dataclasses.replace(target, holds_rows=rows))

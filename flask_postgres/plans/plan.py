@@ -24,6 +24,9 @@ CommandName = t.Literal[
     "reset",
     "undo",
     "undo_discard",
+    "snapshot",
+    "restore",
+    "drop_snapshot",
     "protect",
     "unprotect",
     "recover",
@@ -32,7 +35,17 @@ CommandName = t.Literal[
 ]
 
 
-_DESTROYING = ("drop", "reset", "undo", "undo_discard", "unprotect", "recover", "discard")
+_DESTROYING = (
+    "drop",
+    "reset",
+    "undo",
+    "undo_discard",
+    "restore",
+    "drop_snapshot",
+    "unprotect",
+    "recover",
+    "discard",
+)
 
 
 class Note(t.NamedTuple):
@@ -67,6 +80,8 @@ class Request:
     :param reset_with: what is replaced: the database, or what is in its schemas.
     :param undo_limit: the size in bytes up to which a database that is taken away is kept, for ``undo``.
     :param final: whether nothing is kept, whatever its size; a drop takes away what was kept before, too.
+    :param snapshot: the name of the snapshot to save, restore or drop; None where none was typed.
+    :param source: the database whose snapshot is restored, if that is not the target.
     :param among_others: whether the command is about other databases as well: all of them or none.
     :param how: what initializing will run, in words.
     :param uri_typed: whether the user has typed the target's URI, and not left it to a configuration.
@@ -86,6 +101,8 @@ class Request:
     reset_with: ResetWith = "auto"
     undo_limit: int = 1 << 30
     final: bool = False
+    snapshot: str | None = None
+    source: str | None = None
     among_others: bool = False
     how: str = "the app's own means"
     init_chosen: bool = False
@@ -137,7 +154,7 @@ class Plan:
     @property
     def ends_no_sessions(self) -> bool:
         """Whether the sessions on what is destroyed must be closed by those who opened them."""
-        gentle = ("recover", "discard", "undo_discard")
+        gentle = ("recover", "discard", "undo_discard", "drop_snapshot")
         return not self.request.force_disconnect and self.request.command not in gentle
 
     @property

@@ -100,7 +100,7 @@ def _template(facts: Facts, clauses: ddl.Clauses) -> Faults:
             f'the role "{facts.role.name}" may not copy "{template.name}".',
             remedy=Sql("As a superuser, run", f"ALTER DATABASE {quoted(template.name)} IS_TEMPLATE true"),
         )
-    if template.sessions:
+    if template.sessions and (facts.target is None or template.name != facts.target.name):
         yield DatabaseInUse(
             f'the template "{template.name}" has open sessions: {sessions_text(template)}.',
             remedy="Close them, or use --template template0",

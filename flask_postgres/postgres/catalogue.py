@@ -10,7 +10,7 @@ from ..errors import PermissionDenied, Unsupported
 from . import marks, own
 from .admin import APPLICATION
 from .capabilities import from_answers
-from .facts import Database, Facts, Grant, OtherSession, Parameter, Role
+from .facts import Database, Facts, Grant, OtherSession, Parameter, Role, latest_first
 from .marks import State
 from .session import Session
 
@@ -20,6 +20,7 @@ def read(
     dbname: str,
     *,
     template: str | None = None,
+    source: str | None = None,
     roles: t.Sequence[str] = (),
     tablespaces: t.Sequence[str] = (),
     extensions: t.Sequence[str] = (),
@@ -28,6 +29,7 @@ def read(
     """Ask a server, in one query, for all that plans about one database need.
 
     :param template: the template that will be copied.
+    :param source: the database whose snapshots are asked for; the target when None.
     :param program: see :class:`~flask_postgres.postgres.admin.Connector`.
     :param roles: names of roles that settings mention; the others likewise.
     """
@@ -36,6 +38,7 @@ def read(
         target=dbname,
         template=template or "template1",
         ours=marks.like_ours(dbname),
+        sources=marks.like_ours(source or dbname),
         app=f"{APPLICATION} %",
         roles=json.dumps([*roles]),
         tablespaces=json.dumps([*tablespaces]),
@@ -82,6 +85,14 @@ def read(
         missing_extensions=tuple(name for name in extensions if name not in (raw["available"] or ())),
         available_extensions=tuple(raw["available"] or ()),
         now=raw["now"],
+        snapshots=latest_first(item for item in databases if _is_snapshot(item, source or dbname)),
+    )
+
+
+def _is_snapshot(database: Database, of: str) -> bool:
+    mark = database.mark
+    return (
+        mark is not None and mark.state is State.SNAPSHOT and mark.of == of and marks.is_ours(database.name)
     )
 
 
@@ -242,11 +253,11 @@ SELECT json_build_object(
       'labels', (SELECT count(*) FROM pg_catalog.pg_shseclabel l
          WHERE l.objoid = d.oid AND l.classoid = CAST('pg_catalog.pg_database' AS pg_catalog.regclass)),
       'subscriptions', (SELECT count(*) FROM pg_catalog.pg_subscription u WHERE u.subdbid = d.oid),
-      'size', CASE WHEN d.datname = :target OR d.datname LIKE :ours THEN
+      'size', CASE WHEN d.datname NOT IN ('template0', 'template1') THEN
           CASE WHEN pg_catalog.has_database_privilege(d.oid, 'CONNECT') AND d.datconnlimit <> -2
           THEN pg_catalog.pg_database_size(d.oid) END END))
     FROM pg_catalog.pg_database d
-    WHERE d.datname IN (:target, :template) OR d.datname LIKE :ours)
+    WHERE d.datname IN (:target, :template) OR d.datname LIKE :ours OR d.datname LIKE :sources)
 ) FROM me
 """
 

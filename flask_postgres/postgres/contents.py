@@ -21,6 +21,24 @@ def holds_rows(session: Session, *, but_aside: bool = False) -> bool:
     return bool(session.value(_HOLDS_ROWS, all=not but_aside))
 
 
+def revision(session: Session) -> str | None:
+    """Return at which revision of Alembic the session's database is; None where it has no version table."""
+    found = session.rows(_VERSION_TABLE)
+    if not found:
+        return None
+    quoted = ".".join('"' + name.replace('"', '""') + '"' for name in found[0])
+    rows = session.rows(f"SELECT version_num FROM {quoted} ORDER BY version_num")
+    return ", ".join(str(version) for (version,) in rows) or None
+
+
+_VERSION_TABLE = """
+SELECT n.nspname, c.relname
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = 'alembic_version' AND c.relkind = 'r'
+  AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+ORDER BY n.nspname = 'public' DESC, n.nspname LIMIT 1
+"""
+
 _HOLDS_ROWS = """
 SELECT EXISTS (
   SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

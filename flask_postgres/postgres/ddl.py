@@ -38,10 +38,14 @@ Clauses = t.Mapping[str, "str | int"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CreateDatabase(ExecutableDDLElement):
-    """``CREATE DATABASE``, with clauses by their setting's name (see ``CLAUSES``)."""
+    """``CREATE DATABASE``, with clauses by their setting's name (see ``CLAUSES``).
+
+    :param strategy: ``FILE_COPY`` or ``WAL_LOG`` (PostgreSQL 15 and later).
+    """
 
     name: str
     clauses: Clauses = dataclasses.field(default_factory=dict)
+    strategy: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -269,6 +273,8 @@ def _create_database(element: CreateDatabase, compiler: DDLCompiler, **_: t.Any)
             parts.append(f"{keyword} = {to.name(value.lower())}")
         else:
             parts.append(f"{keyword} = {to.literal(value)}")
+    if element.strategy is not None:
+        parts.append(f"STRATEGY = {element.strategy}")
     return " ".join(parts)
 
 

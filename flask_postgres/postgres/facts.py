@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import typing as t
 
 from ..errors import FlaskPostgresError
 from .capabilities import Capabilities
@@ -154,8 +155,19 @@ class Database:
 
     @property
     def kept_at(self) -> int:
-        """When it was kept, in milliseconds since 1970; 0 when it was not."""
+        """When it was kept or copied, in milliseconds since 1970; 0 when it was not."""
         return (self.mark.at if self.mark else None) or 0
+
+    @property
+    def called(self) -> str:
+        """What the user calls it: of a snapshot, the name that it was given."""
+        return (self.mark.label if self.mark else None) or self.name
+
+    @property
+    def described(self) -> str:
+        """What it is, with the name that the user knows."""
+        kind = "snapshot" if self.state is State.SNAPSHOT else "database"
+        return f'{kind} "{self.called}"'
 
     @property
     def raw_comment(self) -> str | None:
@@ -199,6 +211,8 @@ class Facts:
     :param missing_tablespaces: of the tablespaces that settings name, those that the server does not know.
     :param missing_extensions: likewise, those that the server cannot install.
     :param available_extensions: what it can install; asked for only when settings name extensions.
+    :param snapshots: the snapshots of the target, or of the database that is named instead, the latest first.
+    :param revision: at which revision of Alembic the target is; asked for when a snapshot is made.
     :param now: the time on the server, in milliseconds since 1970; None when it was not asked.
     :param assumed: why nothing was asked, when these are assumptions (``--dry-run`` without a server).
     """
@@ -230,6 +244,8 @@ class Facts:
     missing_tablespaces: tuple[str, ...] = ()
     missing_extensions: tuple[str, ...] = ()
     available_extensions: tuple[str, ...] = ()
+    snapshots: tuple[Database, ...] = ()
+    revision: str | None = None
     now: int | None = None
     assumed: str | None = None
 
@@ -259,7 +275,7 @@ class Facts:
     def kept(self) -> tuple[Database, ...]:
         """The former databases that commands have kept, the latest first."""
         found = [item for item in self.relatives if item.state is State.KEPT]
-        return tuple(sorted(found, key=lambda item: (item.kept_at, item.oid), reverse=True))
+        return latest_first(found)
 
     @property
     def former(self) -> Database | None:
@@ -277,3 +293,8 @@ class Facts:
         return tuple(
             item for item in self.relatives if not item.maker_alive and item.state is State.UNFINISHED
         )
+
+
+def latest_first(databases: t.Iterable[Database]) -> tuple[Database, ...]:
+    """Return former databases, or snapshots, in the order of their time."""
+    return tuple(sorted(databases, key=lambda item: (item.kept_at, item.oid), reverse=True))

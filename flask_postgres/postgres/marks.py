@@ -32,6 +32,8 @@ class State(str, enum.Enum):
     """Closed to new connections for as long as a command works on it."""
     KEPT = "kept"
     """The former database, kept by a command that has succeeded, for ``undo``."""
+    SNAPSHOT = "snapshot"
+    """A copy of a database, to come back to."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ class Mark:
     :param moved: of a schema in which content of another is: whether that stayed, and its objects were moved.
     :param oid: the OID of the database that was marked; a restored or copied database has another.
     :param server: the system identifier of its server.
-    :param at: when a database was kept: milliseconds since 1970 by the server's clock.
+    :param at: when a database was kept, or copied: milliseconds since 1970 by the server's clock.
+    :param label: what the user calls the snapshot.
+    :param revision: at which revision of Alembic the snapshot is, if at any.
     """
 
     state: State
@@ -58,6 +62,8 @@ class Mark:
     oid: int | None = None
     server: str | None = None
     at: int | None = None
+    label: str | None = None
+    revision: str | None = None
 
     def under(self, comment: str | None) -> str:
         """Return the comment with this mark below it."""
@@ -78,6 +84,10 @@ class Mark:
             values["server"] = self.server
         if self.at is not None:
             values["at"] = self.at
+        if self.label is not None:
+            values["label"] = self.label
+        if self.revision is not None:
+            values["revision"] = self.revision
         line = f"[flask-postgres:{self.state.value} {json.dumps(values, ensure_ascii=False)}]"
         return f"{comment}\n{line}" if comment else line
 
@@ -129,9 +139,14 @@ def name_for_old(dbname: str, token: str) -> str:
     return _name(dbname, "old", token)
 
 
+def name_for_snapshot(dbname: str, token: str) -> str:
+    """Return the name of a copy of a database."""
+    return _name(dbname, "snap", token)
+
+
 def like_ours(dbname: str) -> str:
     """Return the pattern for LIKE of the names that are made for a database."""
-    return re.sub(r"([\\%_])", r"\\\1", _cut(dbname)) + "~___~________"
+    return re.sub(r"([\\%_])", r"\\\1", _cut(dbname)) + "~%~________"
 
 
 def is_ours(name: str) -> bool:
@@ -156,8 +171,8 @@ def may_be_of(name: str, dbname: str) -> bool:
 
 _OPENING = "[flask-postgres:"
 _LINE = re.compile(r"\[flask-postgres:(?P<state>[a-z]+) (?P<values>\{.*\})\]")
-_OURS = re.compile(r"~(?:new|old)~[0-9a-f]{8}\Z")
-_SUFFIX_BYTES = len("~new~") + 8
+_OURS = re.compile(r"~(?:new|old|snap)~[0-9a-f]{8}\Z")
+_SUFFIX_BYTES = len("~snap~") + 8
 
 
 def _read(line: str) -> Mark | None:
@@ -171,7 +186,8 @@ def _read(line: str) -> Mark | None:
         mark = Mark(State(found["state"] if found else ""), **values)
     except (ValueError, TypeError, RecursionError):
         return Mark(State.PROTECTED)
-    texts, flags = (mark.of, mark.token, mark.server), (mark.allowed, mark.superseded, mark.moved)
+    texts = (mark.of, mark.token, mark.server, mark.label, mark.revision)
+    flags = (mark.allowed, mark.superseded, mark.moved)
     sound = all(value is None or isinstance(value, str) for value in texts) and {*map(type, flags)} == {bool}
     sound = sound and all(value is None or type(value) is int for value in (mark.oid, mark.at))
     return mark if sound else Mark(State.PROTECTED)

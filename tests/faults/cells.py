@@ -39,20 +39,21 @@ class Scenario:
 
     :param arguments: those of ``flask psql``.
     :param found: what the command finds; ``unfinished`` and ``aside`` is what a killed setup and a killed
-        reset leave; ``kept`` is a database and a former one, ``dropped`` a former one alone.
+        reset leave; ``kept`` is a database and a former one, ``dropped`` a former one alone,
+        ``saved`` a database and a snapshot of it.
     :param stride: one of so many points is tried where not all are; 0 tries none of them.
     """
 
     name: str
     arguments: tuple[str, ...]
     request: Request
-    found: t.Literal["nothing", "old", "unfinished", "aside", "protected", "kept", "dropped"] = "old"
+    found: t.Literal["nothing", "old", "unfinished", "aside", "protected", "kept", "dropped", "saved"] = "old"
     stride: int = 0
 
     @property
     def old(self) -> bool:
         """Whether there is a database that must not be lost."""
-        return self.found in ("old", "aside", "protected", "kept", "dropped")
+        return self.found not in ("nothing", "unfinished")
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -62,6 +63,9 @@ class Scenario:
             OLD, name="target~old~12345678", mark=Mark(State.ASIDE, "target", "12345678")
         )
         kept = dataclasses.replace(aside, mark=Mark(State.KEPT, "target", "12345678"))
+        saved = dataclasses.replace(
+            OLD, name="target~snap~12345678", mark=Mark(State.SNAPSHOT, "target", "12345678", label="s")
+        )
         target = {
             "nothing": None,
             "old": OLD,
@@ -69,6 +73,7 @@ class Scenario:
             "aside": unfinished,
             "kept": OLD,
             "dropped": None,
+            "saved": OLD,
             "protected": dataclasses.replace(OLD, mark=Mark(State.PROTECTED)),
         }[self.found]
         facts = Facts(
@@ -76,6 +81,9 @@ class Scenario:
             relatives={"aside": (aside,), "kept": (kept,), "dropped": (kept,)}.get(self.found, ()),
             template=Database(name="template1", is_template=True),
         )
+        if self.found == "saved":
+            more = {"snapshots": (saved,), "template": saved, "template_name": saved.name}
+            facts = dataclasses.replace(facts, relatives=(saved,), **more)
         return build(self.request, facts, token="0a0b0c0d").steps
 
 
@@ -95,6 +103,13 @@ SCENARIOS = (
     Scenario("unprotect", ("unprotect", "-f"), _request("unprotect"), "protected", 2),
     Scenario("undo", ("undo", "-fd"), _request("undo", force_disconnect=True), "kept", 3),
     Scenario("undropped", ("undo",), _request("undo"), "dropped", 4),
+    Scenario(
+        "save",
+        ("snapshot", "save", "s", "-fd"),
+        _request("snapshot", snapshot="s", force_disconnect=True),
+        stride=4,
+    ),
+    Scenario("restore", ("snapshot", "restore", "-f"), _request("restore"), "saved", 5),
     Scenario("next", ("reset", "-f"), _request("reset"), "kept", 6),
     Scenario("final", ("reset", "-f", "--final"), _request("reset", final=True), stride=7),
     Scenario("gone", ("drop", "-f", "--final"), _request("drop", final=True), stride=4),

@@ -98,6 +98,21 @@ def test_undo_of_both_or_none(worlds: tuple[World, World], step: int, moment: st
     assert [each.state() for each in worlds] == new
 
 
+def test_snapshots_of_both_or_none(worlds: tuple[World, World]) -> None:
+    for each in worlds:
+        each.old_database()
+    world = worlds[0]
+    fault = {"step": 4, "moment": "before", "cause": "SIGTERM"}
+    stopped = world.run("snapshot", "save", "s", "--all-binds", fault=fault)
+    assert stopped.code == 1, str(stopped)
+    assert (world.kept("snapshot"), world.names()) == (set(), {each.dbname for each in worlds})
+    assert world.run("snapshot", "save", "s", "--all-binds").code == 0
+    assert len(world.kept("snapshot")) == 2
+    assert world.run("reset", "-f", "--all-binds").code == 0
+    assert world.run("snapshot", "restore", "s", "-f", "--all-binds").code == 0
+    assert [_rows(each) for each in worlds] == [["old"]] * 2
+
+
 def _rows(world: World) -> list[str]:
     with world.cluster.connect(world.dbname) as connection:
         rows = connection.execute(

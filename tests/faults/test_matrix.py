@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from flask_postgres.postgres import ddl, marks
+from flask_postgres.postgres import ddl
 
 from ..project import Result
 from ..servers import wait_until
@@ -54,10 +54,13 @@ def prepare(world: World, scenario: Scenario, driver: str = "psycopg") -> State 
     """Bring about the situation, and return the state of the old database."""
     if scenario.found == "kept":
         world.old_database()
-        with world.cluster.connect(world.dbname) as connection:
-            connection.execute("UPDATE pet SET name = 'first'")
+        _rename_pet(world, "first")
         assert world.run("drop", "-f").code == 0
     old = world.old_database() if scenario.old else None
+    if scenario.found == "saved":
+        _rename_pet(world, "first")
+        assert world.run("snapshot", "save", "s").code == 0
+        _rename_pet(world, "old")
     if scenario.found == "dropped":
         assert world.run("drop", "-f").code == 0
     if scenario.found in ("unfinished", "aside"):
@@ -69,6 +72,11 @@ def prepare(world: World, scenario: Scenario, driver: str = "psycopg") -> State 
     if scenario.found == "protected":
         assert world.run("protect").code == 0
     return old
+
+
+def _rename_pet(world: World, name: str) -> None:
+    with world.cluster.connect(world.dbname) as connection:
+        connection.execute("UPDATE pet SET name = %s", [name])
 
 
 def _happen(world: World, cell: Cell) -> Result:
@@ -120,15 +128,18 @@ def _names(world: World) -> dict[str, str]:
     """Return the real names of what the cell's plan calls by the names of its example."""
     found = {"target": world.dbname}
     for name in world.names() - {world.dbname}:
-        kind = "new" if marks.is_new(name) else "old"
+        kind = name.split("~")[-2]
         found |= {f"target~{kind}~0a0b0c0d": name, f"target~{kind}~12345678": name}
     # Within one transaction the new name is not to be seen yet.
     found.setdefault("target~old~0a0b0c0d", world.dbname)
+    if "target~new~0a0b0c0d" in found:
+        found.setdefault("target~snap~0a0b0c0d", found["target~new~0a0b0c0d"])
     return found
 
 
 def _check(world: World, cell: Cell, result: Result, old: State | None) -> None:
     status = world.announced()
+    assert cell.scenario.found != "saved" or len(world.kept("snapshot")) == 1, "the snapshot stays"
     state = world.state()
     killed = cell.cause == "SIGKILL"
     if cell.scenario.name in CHECKS:
@@ -167,7 +178,7 @@ def _check_done(world: World, cell: Cell, result: Result) -> None:
         return
     assert state is not None
     assert _is_new(world, cell, state)
-    assert "was created" in result.err
+    assert ("was restored" if cell.scenario.found == "saved" else "was created") in result.err
     left = world.names() - {world.dbname}
     assert not left or "recover --discard" in result.err, str(result)
 
@@ -175,6 +186,8 @@ def _check_done(world: World, cell: Cell, result: Result) -> None:
 def _is_new(world: World, cell: Cell, state: State) -> bool:
     if not state.open or "flask-postgres" in (state.comment or "") or state.limit == -2:
         return False
+    if cell.scenario.found == "saved":
+        return world.rows() == ["first"]
     return world.rows() == (NEW_ROWS if cell.scenario.request.initializes else None)
 
 
@@ -206,6 +219,23 @@ def _check_undone(world: World, result: Result, old: State | None) -> None:
     assert (old, OLD_ROWS) in (*seen, (world.state(), world.rows())), str(result)
 
 
+def _check_saved(world: World, result: Result, old: State | None) -> None:
+    """The database is as it was, and there is a snapshot of it, or none; nothing in between."""
+    assert old is not None
+    if "blocked" in {item.kind for item in world.status().leftovers}:
+        assert result.code, str(result)
+    _check_recoverable(world, old)
+    assert result.code or len(world.kept("snapshot")) == 1, str(result)
+    if world.names() != {world.dbname}:  # a beginning, which was announced
+        assert world.run("recover").code == 0
+    assert world.names() == {world.dbname}
+    if world.kept("snapshot"):
+        assert world.run("snapshot", "restore", "s", "-f").code == 0
+        assert world.rows() == OLD_ROWS
+    else:
+        assert world.run("snapshot", "save", "s").code == 0
+
+
 def _check_discarded(world: World, result: Result, old: State | None) -> None:
     """What the user has given up may be gone or not; what is left can be recovered or given up again."""
     assert result.code or world.names() == set(), str(result)
@@ -229,6 +259,7 @@ CHECKS: dict[str, t.Callable[[World, Result, State | None], None]] = {
     "discard": _check_discarded,
     "undo": _check_undone,
     "undropped": _check_undone,
+    "save": _check_saved,
     "protect": _check_protection,
     "unprotect": _check_protection,
 }

@@ -167,7 +167,9 @@ class World:
     def _block(self, connection: t.Any, statement: t.Any, names: t.Mapping[str, str]) -> None:
         """Take what the statement needs, and what no earlier statement of its transaction has."""
         if not isinstance(statement, ddl.CommentOnDatabase):
-            name = "template1" if isinstance(statement, ddl.CreateDatabase) else names[statement.name]
+            name = names.get(statement.name, "template1")
+            if isinstance(statement, ddl.CreateDatabase):
+                name = names.get(str(statement.clauses.get("database_template")), "template1")
             connection.execute(sql.SQL("COMMENT ON DATABASE {} IS 'locked'").format(sql.Identifier(name)))
             return
         # The database itself may have been renamed in the same transaction, and be locked by that.
@@ -223,16 +225,18 @@ class World:
             return [name for (name,) in connection.execute("SELECT name FROM pet ORDER BY name")]
 
     def names(self) -> set[str]:
-        """Return every database that has to do with the target, but for what is kept for undo."""
-        return {name for name in self.cluster.names() if name.startswith(self.dbname)} - self.kept()
+        """Return every database of the target, but for snapshots and what is kept for undo."""
+        every = {name for name in self.cluster.names() if name.startswith(self.dbname)}
+        return every - self.kept() - self.kept("snapshot")
 
-    def kept(self) -> set[str]:
-        """Return the former databases that are kept for undo."""
+    def kept(self, state: str = "kept") -> set[str]:
+        """Return the former databases that are kept for undo, or the snapshots."""
         query = (
-            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
-            " AND shobj_description(oid, 'pg_database') LIKE '%%[flask-postgres:kept %%'"
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s) AND NOT datallowconn"
+            " AND shobj_description(oid, 'pg_database') LIKE %s"
         )
-        return {name for (name,) in self.cluster.execute(query, self.dbname)}
+        found = self.cluster.execute(query, self.dbname, f"%[flask-postgres:{state} %")
+        return {name for (name,) in found}
 
     def status(self) -> Status:
         return look(Connector(uri=self.uri))

@@ -396,7 +396,8 @@ def test_what_needs_a_confirmation() -> None:
     asking = {
         command for command in t.get_args(CommandName) if Request(command=command, dbname="x").may_destroy
     }
-    assert asking == {"drop", "reset", "undo", "undo_discard", "unprotect", "recover", "discard"}
+    undoing = {"undo", "undo_discard", "recover", "discard"}
+    assert asking == {"drop", "reset", "restore", "drop_snapshot", "unprotect", *undoing}
     assert Request(command="create", dbname="x", overwrite=True).may_destroy
 
 

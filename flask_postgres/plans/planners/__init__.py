@@ -12,6 +12,7 @@ from .protecting import plan_protect, plan_unprotect
 from .recovering import plan_discard, plan_recover
 from .roles import with_app_role
 from .situation import Situation
+from .snapshots import plan_drop_snapshot, plan_restore, plan_snapshot
 from .undoing import plan_undo, plan_undo_discard
 
 PLANNERS: dict[CommandName, t.Callable[[Situation], Plan]] = {
@@ -22,6 +23,9 @@ PLANNERS: dict[CommandName, t.Callable[[Situation], Plan]] = {
     "reset": plan_reset,
     "undo": plan_undo,
     "undo_discard": plan_undo_discard,
+    "snapshot": plan_snapshot,
+    "restore": plan_restore,
+    "drop_snapshot": plan_drop_snapshot,
     "protect": plan_protect,
     "unprotect": plan_unprotect,
     "recover": plan_recover,

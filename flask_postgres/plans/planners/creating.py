@@ -21,7 +21,7 @@ from ..steps import (
     SetAsideInside,
     Step,
 )
-from .replacing import filling, finish, replace
+from .replacing import copying, filling, finish, replace
 from .situation import (
     Situation,
     invalid,
@@ -123,7 +123,13 @@ def _creation(case: Situation) -> t.Iterator[Step]:
             yield Protect(name=name, by=case.by)
         return
     temporary = marks.name_for_new(name, case.token)
-    yield MakeUnfinished(name=temporary, of=name, by=case.by, clauses=request.creation_clauses)
+    yield MakeUnfinished(
+        name=temporary,
+        of=name,
+        by=case.by,
+        clauses=request.creation_clauses,
+        strategy=copying(case.facts),
+    )
     yield Publish(name=temporary, to=name, by=case.by)
     yield from filling(case)
     yield finish(case)

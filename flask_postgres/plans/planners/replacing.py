@@ -6,6 +6,7 @@ import typing as t
 
 from ...postgres import marks
 from ...postgres.facts import Database, Facts, Parameter
+from ...postgres.marks import State
 from ...remedies import Command
 from ..plan import Note, Plan, Request
 from ..steps import (
@@ -38,13 +39,19 @@ def replace(case: Situation, old: Database) -> Plan:
         return _replace_inside(case, old, reason)
     if not facts.can.swap or old.invalid:
         return _drop_first(case, old)
-    parameters, lost = _carried(old, facts)
-    clauses: dict[str, t.Any] = {**_inherited(old, facts), **request.clauses}
+    parameters, lost = carried(old, facts)
+    clauses: dict[str, t.Any] = {**inherited(old, facts), **request.clauses}
     new, aside = marks.name_for_new(case.name, case.token), marks.name_for_old(case.name, case.token)
-    steps: list[Step] = [
-        *removing_leftovers(case, agreed=request.force_disconnect),
-        MakeUnfinished(name=new, of=case.name, by=case.by, clauses=clauses, like=old, parameters=parameters),
-    ]
+    make = MakeUnfinished(
+        name=new,
+        of=case.name,
+        by=case.by,
+        clauses=clauses,
+        like=old,
+        parameters=parameters,
+        strategy=copying(facts),
+    )
+    steps: list[Step] = [*removing_leftovers(case, agreed=request.force_disconnect), make]
     if request.force_disconnect or not all(session.counted for session in old.sessions):
         steps.append(CloseToOthers(database=old, by=case.by))
     steps.append(Swap(old=old, new=new, aside=aside, by=case.by))
@@ -66,6 +73,11 @@ def replace(case: Situation, old: Database) -> Plan:
             *leftover_notes(case, redone=True),
         ),
     )
+
+
+def copying(facts: Facts) -> str | None:
+    """Return how the template is copied best; None where that is for the server to choose."""
+    return facts.can.strategy(facts.template.size) if facts.template and facts.template_name else None
 
 
 def why_inside(request: Request, facts: Facts) -> str | None:
@@ -138,7 +150,8 @@ def finish(
     """Return the step that makes a new database count as complete."""
     request = case.request
     limit = request.clauses.get("connection_limit", former.connection_limit if former else None)
-    outcomes: list[str | Command] = [f'database "{case.name}" was created']
+    done = "restored" if request.command == "restore" else "created"
+    outcomes: list[str | Command] = [f'database "{case.name}" was {done}']
     if request.initializes:
         outcomes.append(f'database "{case.name}" was initialized')
     if keep:
@@ -164,8 +177,8 @@ def by_force(case: Situation, database: Database) -> bool:
 def _drop_first(case: Situation, old: Database) -> Plan:
     request, facts = case.request, case.facts
     reason = facts.can.reason or f'"{old.name}" is what an interrupted DROP has left'
-    parameters, lost = _carried(old, facts)
-    clauses: dict[str, t.Any] = {**_inherited(old, facts), **request.clauses}
+    parameters, lost = carried(old, facts)
+    clauses: dict[str, t.Any] = {**inherited(old, facts), **request.clauses}
     if old.connection_limit >= 0:
         clauses.setdefault("connection_limit", old.connection_limit)
     rehearsal = marks.name_for_new(case.name, case.token)
@@ -182,7 +195,7 @@ def _drop_first(case: Situation, old: Database) -> Plan:
     return Plan(request=request, steps=tuple(steps), destroys=old, notes=notes)
 
 
-def _inherited(old: Database, facts: Facts) -> dict[str, str]:
+def inherited(old: Database, facts: Facts) -> dict[str, str]:
     clauses = {}
     if old.owner and old.owner != facts.role.name:
         clauses["owner"] = old.owner
@@ -191,13 +204,13 @@ def _inherited(old: Database, facts: Facts) -> dict[str, str]:
     return clauses
 
 
-def _carried(old: Database, facts: Facts) -> tuple[tuple[Parameter, ...], tuple[Note, ...]]:
+def carried(old: Database, facts: Facts) -> tuple[tuple[Parameter, ...], tuple[Note, ...]]:
     """Part the old database's parameters into those that we may set, and notes on the others."""
-    carried, lost = [], []
+    kept, lost = [], []
     for item in old.parameters:
         others = item.role is not None and item.role != facts.role.name
         if facts.role.superuser or not (others or item.name.lower() in facts.superuser_only):
-            carried.append(item)
+            kept.append(item)
             continue
         whose = f' of the role "{item.role}"' if item.role else ""
         lost.append(
@@ -205,9 +218,9 @@ def _carried(old: Database, facts: Facts) -> tuple[tuple[Parameter, ...], tuple[
         )
     if old.labels:
         lost.append(f"security labels of this database will be lost: {old.labels}")
-    if not old.allow_connections:
+    if not (old.allow_connections or old.state is State.SNAPSHOT):
         lost.append("the new database will be open to connections, which this one is not")
-    return tuple(carried), tuple(map(Note, lost))
+    return tuple(kept), tuple(map(Note, lost))
 
 
 def _other_template(case: Situation, old: Database) -> t.Iterator[Note]:

@@ -9,6 +9,7 @@ from .inside import DiscardInside, FinishInside, PutBackInside, SetAsideInside
 from .recovering import PutBack, Reopen
 from .replacing import CloseToOthers, Discard, Swap
 from .roles import BorrowRole, CreateRole, GiveRoleBack
+from .snapshots import Shelve
 from .undoing import Exchange
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "RemoveLeftover",
     "Reopen",
     "SetAsideInside",
+    "Shelve",
     "Step",
     "Swap",
     "Unprotect",

@@ -110,6 +110,7 @@ class MakeUnfinished(Step):
     """Create a database under a name of ours, and mark it as ours and unfinished.
 
     :param like: the former database, whose privileges and settings the new one gets.
+    :param strategy: how the template is copied; None leaves that to the server.
     """
 
     name: str
@@ -118,9 +119,14 @@ class MakeUnfinished(Step):
     clauses: ddl.Clauses
     like: Database | None = None
     parameters: tuple[Parameter, ...] = ()
+    strategy: str | None = None
 
     def describe(self) -> str:
-        return f'create database "{self.of}" under the name "{self.name}", marked as unfinished'
+        return f'{self._verb} database "{self.of}" under the name "{self.name}", marked as unfinished'
+
+    @property
+    def _verb(self) -> str:
+        return "copy" if self.clauses.get("database_template") == self.of else "create"
 
     def actions(self) -> tuple[Action, ...]:
         doing = f'create database "{self.of}"'
@@ -134,7 +140,8 @@ class MakeUnfinished(Step):
             planned=Found(comment=self.like.comment if self.like else None),
         )
         carried = _carried(self.name, self.like, self.parameters)
-        return (Plain(doing, (ddl.CreateDatabase(self.name, clauses),)), mark, Plain(doing, carried))
+        create = ddl.CreateDatabase(self.name, clauses, strategy=self.strategy)
+        return (Plain(doing, (create,)), mark, Plain(doing, carried))
 
     def _check(self, found: Found | None) -> None:
         if found is None:
@@ -149,7 +156,8 @@ class MakeUnfinished(Step):
 
     def run(self, context: StepContext) -> None:
         create, mark, carry = self.actions()
-        with context.reporter.progress(f'creating database "{self.of}"'):
+        doing = "copying" if self._verb == "copy" else "creating"
+        with context.reporter.progress(f'{doing} database "{self.of}"'):
             found = context.send(create, mark)
             assert found is not None, "the mark is only put on what is found"
             context.made[self.of] = found.oid

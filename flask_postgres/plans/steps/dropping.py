@@ -85,7 +85,7 @@ class DropDatabase(Step):
     undoable: t.ClassVar[bool] = False
 
     def describe(self) -> str:
-        return f'drop database "{self.aside or self.database.name}"'
+        return f'drop database "{self.aside}"' if self.aside else f"drop {self.database.described}"
 
     def actions(self) -> tuple[Action, ...]:
         name = self.aside or self.database.name
@@ -104,9 +104,9 @@ class DropDatabase(Step):
             if found is None or found.oid != self.database.oid:
                 raise lost_race(self.database.name)
             refuse_protected(found, self.database.name)
-        with context.reporter.progress(f'dropping database "{self.database.name}"'), context.hold():
+        with context.reporter.progress(f"dropping {self.database.described}"), context.hold():
             context.send(*self.actions())
-        context.reporter.outcome(f'database "{self.database.name}" was deleted')
+        context.reporter.outcome(f"{self.database.described} was deleted")
 
     def remains(self, *, done: bool) -> str | None:
         return f'Database "{self.database.name}" had been dropped before.' if done else None

@@ -42,7 +42,8 @@ class Finish(Step):
 
     def describe(self) -> str:
         mark = "mark it as protected" if self.protect else 'clear the mark "unfinished"'
-        return f'finish "{self.name}": {mark}; from here on there is no way back'
+        then = "keep the old one for undo" if self.keep else "from here on there is no way back"
+        return f'finish "{self.name}": {mark}; {then}'
 
     def actions(self) -> tuple[Action, ...]:
         return (self._transaction(made=None),)

@@ -26,10 +26,14 @@ from .dropping import close_and_look
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reopen(Step):
-    """Make a database usable again that an interrupted command has closed, or left marked as unfinished."""
+    """Make a database usable again that an interrupted command has closed, or left marked as unfinished.
+
+    :param said: whether that is an outcome.
+    """
 
     database: Database
     by: Signature
+    said: bool = True
     undoable: t.ClassVar[bool] = False
 
     def describe(self) -> str:
@@ -58,7 +62,8 @@ class Reopen(Step):
         context.send(*self.actions())
         kept = f'database "{self.database.name}" is kept as it is'
         opened = f'database "{self.database.name}" was opened again'
-        context.outcomes.append(kept if self.database.abandoned else opened)
+        if self.said:
+            context.outcomes.append(kept if self.database.abandoned else opened)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
