@@ -12,6 +12,7 @@ ROOT = pathlib.Path(flask_postgres.__file__).parent
 
 LAYERS = (
     "remedies",
+    "sizes",
     "errors",
     "reporting",
     "redaction",

@@ -72,7 +72,7 @@ class Shelve(Step):
 
     def run(self, context: StepContext) -> None:
         context.send(self._transaction(made=context.made.get(self.of)))
-        context.outcomes.append(f'snapshot "{self.label}" of database "{self.of}" was saved')
+        context.outcomes.append(f'snapshot "{self.label}" was saved')
 
     def undo(self, context: StepContext) -> None:
         context.outcomes.clear()
