@@ -150,8 +150,8 @@ def finish(
     """Return the step that makes a new database count as complete."""
     request = case.request
     limit = request.clauses.get("connection_limit", former.connection_limit if former else None)
-    done = "restored" if request.command == "restore" else "created"
-    outcomes: list[str | Command] = [f'database "{case.name}" was {done}']
+    created, restored = f'database "{case.name}" was created', f'database "{case.name}" was restored'
+    outcomes: list[str | Command] = [restored if request.command == "restore" else created]
     if request.initializes:
         outcomes.append(f'database "{case.name}" was initialized')
     if keep:
