@@ -22,7 +22,7 @@ DATABASE_KEYS = ("dbname", "database")
 
 def is_postgresql(engine: Engine) -> bool:
     """Tell whether an engine speaks to PostgreSQL, or to what pretends to be it."""
-    return engine.url.get_backend_name() in ("postgresql", "cockroachdb")
+    return engine.url.get_backend_name() == "postgresql"
 
 
 def url_args(engine: Engine) -> dict[str, t.Any]:

@@ -115,11 +115,7 @@ def refuse_shared(connector: Connector, session: Session) -> None:
 
 def _try_lock(session: Session, dbname: str) -> bool:
     query = "SELECT pg_catalog.pg_try_advisory_lock(CAST(:key AS bigint))"
-    try:
-        found = session.value(query, key=_key(dbname), doing="take the lock")
-    except Unsupported:  # an engine without such locks; safety does not rest on them
-        return True
-    return bool(found)
+    return bool(session.value(query, key=_key(dbname), doing="take the lock"))
 
 
 def _holder(session: Session, connector: Connector, held: t.Sequence[Session]) -> str:

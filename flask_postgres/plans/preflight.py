@@ -41,7 +41,9 @@ def raise_all(faults: t.Iterable[FlaskPostgresError]) -> None:
 
 def server(facts: Facts) -> Faults:
     """Yield what is wrong with the server itself."""
-    if not facts.can.supported:
+    if facts.can.refused is not None:
+        yield Unsupported(facts.can.refused)
+    elif not facts.can.supported:
         version = f"{facts.can.version // 10000}.{facts.can.version % 10000}"
         yield Unsupported(f"the server is PostgreSQL {version}; 13 is the oldest that works.")
     if facts.standby:

@@ -22,6 +22,7 @@ from ..remedies import Option
 from ..reporting import Reporter, Silence
 from ..uri import PostgresUri
 from . import failures, probe
+from .capabilities import why_refused
 from .drivers import administrative, knows_require_auth
 from .session import Session, greet
 
@@ -184,7 +185,7 @@ class Connector:
             connection = engine.connect()
             announced = _announced_pid(connection)
             with self._limited(connection):
-                pid, reached, search_path = greet(connection, announced or 0, guarded=guarded)
+                pid, reached, search_path = greet(connection, announced, guarded=guarded)
         except (OperationalError, InterfaceError) as error:
             raise self._explained(wanted, error) from error
         except DBAPIError as error:
@@ -199,7 +200,7 @@ class Connector:
         except (ArgumentError, TypeError, ValueError) as error:
             message = f"the URI and connect_args cannot be used with {uri.driver}: {error}."
             raise errors.CannotConnect(message) from error
-        pooled = announced is not None and announced != pid
+        pooled = announced != pid
         ignored = emptied and bool(search_path)  # as a pooler's ignore_startup_parameters has it
         address = probe.address_of(connection.connection.driver_connection) or probe.address_text(wanted)
         session = Session(connection, dbname, address=address, pooled=pooled, guarded=guarded or ignored)
@@ -319,7 +320,14 @@ def _initialize(connection: Connection) -> None:
         connection.exec_driver_sql("SET standard_conforming_strings TO on")
 
 
-def _announced_pid(connection: Connection) -> int | None:
-    """Return the process id that was announced at start-up; None where it is none of the system's."""
+def _announced_pid(connection: Connection) -> int:
+    """Return the process id that was announced at start-up.
+
+    :raises Unsupported: if the server said then that it is one that nothing can be done on.
+    """
     info = connection.connection.driver_connection.info  # type: ignore[union-attr]
-    return None if info.parameter_status("crdb_version") else int(info.backend_pid)
+    refused = why_refused(info.parameter_status("crdb_version") or "")
+    if refused is not None:
+        connection.close()
+        raise errors.Unsupported(refused)
+    return int(info.backend_pid)

@@ -18,7 +18,7 @@ LARGE = 200 << 20
 class Capabilities:
     """What one server, and one database of it, can do.
 
-    :param product: the name of the engine: ``PostgreSQL``, ``CockroachDB``, ``YugabyteDB``, ``Citus``…
+    :param product: the name of the engine: ``PostgreSQL``, ``Citus``, ``YugabyteDB``…
     :param version: as ``server_version_num`` gives it, such as 180001; 0 when it is not told.
     :param rename: whether a database can be renamed with all that is in it.
     :param force: whether ``DROP DATABASE … WITH (FORCE)`` is understood.
@@ -34,6 +34,8 @@ class Capabilities:
     templates: bool = True
     transactional_ddl: bool = True
     reason: str | None = None
+    refused: str | None = None
+    """Why nothing can be done on it, whatever its version."""
 
     @property
     def swap(self) -> bool:
@@ -52,7 +54,7 @@ class Capabilities:
     @property
     def supported(self) -> bool:
         """Whether this tool can work with the server at all."""
-        return self.version == 0 or self.version >= MINIMUM_VERSION
+        return not self.refused and (self.version == 0 or self.version >= MINIMUM_VERSION)
 
 
 def from_answers(version_text: str, version_num: int, *, citus_nodes: int | None = 0) -> Capabilities:
@@ -63,20 +65,13 @@ def from_answers(version_text: str, version_num: int, *, citus_nodes: int | None
     :param citus_nodes: how many worker nodes the target database knows; 0 when it has no Citus, None when
         it cannot be asked.
     """
-    if "CockroachDB" in version_text:
-        return Capabilities(
-            product=_named(version_text, "CockroachDB"),
-            version=version_num,
-            force=False,
-            templates=False,
-            transactional_ddl=False,
-            reason="CockroachDB has no advisory locks, no FORCE, and no renaming in a transaction",
-        )
+    refused = why_refused(version_text)
+    if refused is not None:
+        return Capabilities(product="CockroachDB", version=version_num, refused=refused)
     if "-YB-" in version_text or "Yugabyte" in version_text:
         return Capabilities(
             product="YugabyteDB",
             version=version_num,
-            force=False,
             templates=False,
             transactional_ddl=False,
             reason="YugabyteDB does not undo several changes to databases together",
@@ -91,6 +86,13 @@ def from_answers(version_text: str, version_num: int, *, citus_nodes: int | None
     return Capabilities(version=version_num)
 
 
-def _named(text: str, product: str) -> str:
-    found = re.search(rf"{product}\D*v?(\d+\.\d+(?:\.\d+)?)", text)
-    return f"{product} {found[1]}" if found else product
+def why_refused(version_text: str) -> str | None:
+    """Return why nothing can be done on a server that says this of itself; None where something can."""
+    if "CockroachDB" not in version_text:
+        return None
+    found = re.search(r"CockroachDB\D*v?(\d+\.\d+(?:\.\d+)?)", version_text)
+    version = f" {found[1]}" if found else ""
+    return (
+        f"the server is CockroachDB{version}, which this tool does not support: it does not tell who is "
+        "connected to a database, so that one in use would be dropped."
+    )

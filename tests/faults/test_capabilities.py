@@ -9,11 +9,14 @@ import dataclasses
 
 import pytest
 
+from flask_postgres.errors import Refused
 from flask_postgres.plans import preflight
 from flask_postgres.plans.plan import Request
 from flask_postgres.plans.planners import build
 from flask_postgres.postgres.capabilities import from_answers
+from flask_postgres.postgres.ddl import sql_text
 from flask_postgres.postgres.facts import Database, Facts, OtherSession, Role
+from flask_postgres.postgres.inside import Inside
 
 GCC = "on x86_64-pc-linux-gnu, compiled by gcc (Debian 12.2.0-14) 12.2.0, 64-bit"
 RDS = "on aarch64-unknown-linux-gnu, compiled by aarch64-unknown-linux-gnu-gcc (GCC) 9.5.0, 64-bit"
@@ -43,7 +46,6 @@ OLD_YUGABYTE = (
 )
 
 SAFE = ["MakeUnfinished", "Swap", "Initialize", "Finish"]
-UNSAFE = ["Rehearse", "DropDatabase", "CreateDatabase", "Initialize"]
 TARGET = Database(name="shop", oid=5)
 DAEMON = OtherSession(7, "postgres", "Citus Maintenance Daemon: 16384/10", None, citus=True)
 
@@ -79,19 +81,21 @@ def test_postgresql(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("answers", [COCKROACH, YUGABYTE])
-def test_distributed_engines(answers: tuple[str, int]) -> None:
-    """Without a swap that can be undone, the user is told before the confirmation."""
-    facts = _facts(*answers)
+def test_cockroachdb_is_refused() -> None:
+    facts = _facts(*COCKROACH)
+    (fault,) = preflight.server(facts)
+    assert str(fault).startswith("the server is CockroachDB 23.1.11, which this tool does not support")
+    assert not facts.can.supported
+
+
+def test_yugabytedb() -> None:
+    """Without a swap that can be undone, nothing is replaced; what was not there can be made."""
+    facts = _facts(*YUGABYTE)
     assert facts.can.supported
-    assert _steps(facts) == UNSAFE
-    assert _steps(dataclasses.replace(facts, target=None), "setup") == UNSAFE[2:]
-    plan = build(Request(command="reset", dbname="shop", force_disconnect=True), facts, token="0a0b0c0d")
-    assert plan.notes[0].text.startswith(
-        "this cannot be undone here: the database is dropped first, because "
-    )
-    assert plan.notes[1].text.startswith("--force-disconnect has no effect")
-    assert not any("FORCE" in str(statement) for step in plan.steps for statement in step.statements())
+    with pytest.raises(Refused, match="YugabyteDB does not undo several changes to databases together"):
+        _steps(facts)
+    assert _steps(dataclasses.replace(facts, target=None), "setup") == ["CreateDatabase", "Initialize"]
+    assert _steps(facts, "drop") == ["DropDatabase"]
 
 
 def test_what_is_too_old() -> None:
@@ -104,16 +108,14 @@ def test_citus_with_nodes() -> None:
     """Workers look the database up by its name, so it cannot be renamed."""
     text, number = LIKE_POSTGRESQL["citus without nodes"]
     target = dataclasses.replace(TARGET, sessions=(DAEMON,))
-    facts = _facts(text, number, can=from_answers(text, number, citus_nodes=2), target=target)
-    request = Request(command="reset", dbname="shop")
-    plan = build(request, facts, token="0a0b0c0d")
-    assert [type(step).__name__ for step in plan.steps] == UNSAFE
-    assert "cannot be undone here" in plan.notes[0].text
-    assert "2 Citus worker nodes look this database up by its name" in plan.notes[0].text
-    assert list(plan.faults(facts)) == []  # the daemon is ended without asking
-    assert "FORCE" in str(plan.steps[1].statements()[0])
-    unknown = _facts(text, number, can=from_answers(text, number, citus_nodes=None), target=target)
-    assert _steps(unknown) == UNSAFE
+    for nodes, said in ((2, "2 Citus worker nodes"), (None, "perhaps Citus worker nodes")):
+        can = from_answers(text, number, citus_nodes=nodes)
+        inside = Inside()
+        facts = _facts(text, number, can=can, target=target, inside=inside)
+        plan = build(Request(command="reset", dbname="shop"), facts, token="0a0b0c0d")
+        assert not any("DROP DATABASE" in sql_text(one) for step in plan.steps for one in step.statements())
+        assert f"{said} look this database up by its name" in plan.notes[0].text
+        assert list(plan.faults(facts)) == []  # the daemon is ended without asking
 
 
 def test_citus_without_nodes() -> None:

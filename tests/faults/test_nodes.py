@@ -26,57 +26,43 @@ def known(world: World) -> t.Iterator[World]:
     world.sql("ALTER ROLE app_dev RESET ALL")
 
 
-def test_all_is_carried_over(known: World) -> None:
+def test_what_is_in_it_is_replaced(known: World) -> None:
     old = known.state()
-    assert old is not None
     result = known.run("reset", "-f")
     assert result.code == 0, str(result)
-    assert "this cannot be undone here" in result.err
-    state = known.state()
-    assert state is not None
-    assert (state.owner, state.limit, state.comment, state.settings) == (
-        old.owner,
-        old.limit,
-        old.comment,
-        old.settings,
-    )
+    assert "1 Citus worker nodes look this database up by its name" in result.err
+    assert known.state() == old
     assert known.rows() == NEW_ROWS
     assert known.names() == {known.dbname}
 
 
-def test_what_cannot_be_created_is_not_dropped(known: World) -> None:
-    """Only the server knows which locales it has."""
+@pytest.mark.parametrize("command", [("reset", "-f"), ("create", "-o", "-f"), ("setup", "-o", "-f", "-fd")])
+def test_it_is_never_dropped_first(known: World, command: tuple[str, ...]) -> None:
+    """The parts of its tables stay on the workers, and meet those of the new one there."""
     old = known.state()
-    result = known.run("reset", "-f", "--template", "template0", "--lc-collate", "xx_YY")
+    result = known.run(*command, "--reset-with", "database")
     assert result.code == 1
-    assert "xx_YY" in result.err
+    assert "cannot be replaced, all or nothing, because 1 Citus worker nodes" in result.err
+    assert "Replace what is in it: --reset-with schema" in result.err
     assert known.state() == old
     assert known.rows() == OLD_ROWS
     assert known.names() == {known.dbname}
 
 
 def test_init_that_fails(known: World) -> None:
-    """What is said of the databases is true, and nothing half full is left for the next setup to accept."""
+    old = known.state()
     known.app(callback="db.create_all()\n1 / 0")
     result = known.run("reset", "-f")
-    assert result.code == 1
-    assert f'Database "{known.dbname}" had been dropped before.' in result.err
-    assert f'database "{known.dbname}" was deleted again' in result.err
-    assert "stays" not in result.err
-    assert known.names() == set()
-
-
-def test_what_is_carried_over_is_tried_before(known: World) -> None:
-    result = known.run("reset", "-f", "-n")
-    tried = result.out.partition("2. drop database")[0]
-    assert "SET \"work_mem\" TO '5MB'" in tried, result.out
-
-
-def test_killed_while_it_makes_sure(known: World) -> None:
-    old = known.state()
-    fault = {"step": 1, "moment": "statement 1", "cause": "SIGKILL"}
-    assert known.run("reset", "-f", fault=fault).code == -signal.SIGKILL
-    assert [item.kind for item in known.announced().leftovers] == ["foreign"]
+    assert (result.code, "is as it was" in result.err) == (1, True), str(result)
     assert known.state() == old
-    known.mend()
-    assert known.names() == {known.dbname}
+    assert known.rows() == OLD_ROWS
+
+
+def test_killed_in_init(known: World) -> None:
+    old = known.state()
+    fault = {"step": 2, "moment": "during", "cause": "SIGKILL"}
+    assert known.run("reset", "-f", fault=fault).code == -signal.SIGKILL
+    assert "inside" in [item.kind for item in known.announced().leftovers]
+    assert known.run("recover", "-f").code == 0
+    assert known.state() == old
+    assert known.rows() == OLD_ROWS

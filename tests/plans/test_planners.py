@@ -12,10 +12,11 @@ from flask_postgres.errors import AtWork, DatabaseInUse, DatabaseMissing, Refuse
 from flask_postgres.plans.engine import Planned, _at_stake
 from flask_postgres.plans.plan import CommandName, Plan, Request
 from flask_postgres.plans.planners import build
-from flask_postgres.plans.steps import SWAP, Discard, Exchange, Finish, MakeUnfinished, Step, Swap
+from flask_postgres.plans.steps import Discard, Exchange, Finish, MakeUnfinished, Step, Swap
 from flask_postgres.postgres.capabilities import Capabilities, from_answers
 from flask_postgres.postgres.ddl import sql_text
 from flask_postgres.postgres.facts import INVALID, Database, Facts, Grant, OtherSession, Parameter, Role
+from flask_postgres.postgres.inside import Inside
 from flask_postgres.postgres.marks import Mark, State, name_for_new, name_for_old
 from flask_postgres.remedies import Command
 
@@ -361,27 +362,30 @@ def test_the_swap_is_one_transaction_of_four_statements() -> None:
 # Other engines
 
 
+YUGABYTE = from_answers("PostgreSQL 15.2-YB-2.25", 150002)
+CITUS_NODES = from_answers("PostgreSQL 16.1", 160001, citus_nodes=2)
+INSIDE = Inside()
+
+
 @pytest.mark.parametrize(
-    "can",
-    [
-        from_answers("CockroachDB CCL v23.1.4", 130000),
-        from_answers("PostgreSQL 11.2-YB-2.19", 150000),
-        from_answers("PostgreSQL 16.1", 160001, citus_nodes=2),
-    ],
-    ids=lambda can: can.product,
+    ("can", "reset_with"), [(YUGABYTE, "auto"), (YUGABYTE, "database"), (CITUS_NODES, "database")]
 )
-def test_without_a_swap_it_is_said_before_the_confirmation(can: Capabilities) -> None:
-    made = plan("reset", facts(SHOP, can=can), force_disconnect=True, extensions=("a",), protect=True)
-    phases = [step.phase for step in made.steps]
-    assert phases == sorted(phases)
-    assert phases[0] < SWAP < phases[1], "all that can fail before a DROP, for every database, comes before"
-    assert names(made)[:3] == ["Rehearse", "DropDatabase", "CreateDatabase"]
-    assert names(made)[3:] == ["CreateInside", "Initialize", "Protect"]
-    said = [note.text for note in made.notes]
-    assert f"this cannot be undone here: the database is dropped first, because {can.reason}" in said
-    assert made.destroys == SHOP
-    force = "WITH (FORCE)" in sql_text(made.steps[1].statements()[0])
-    assert force == can.force
+@pytest.mark.parametrize("command", ["reset", "create"])
+def test_nothing_is_dropped_first(can: Capabilities, reset_with: t.Any, command: CommandName) -> None:
+    with pytest.raises(Refused, match=f"cannot be replaced, all or nothing, because {can.reason}"):
+        plan(command, facts(SHOP, can=can), overwrite=True, reset_with=reset_with)
+
+
+def test_with_nodes_of_citus_what_is_in_the_database_is_replaced() -> None:
+    """Workers look the database up by its name."""
+    made = plan("reset", facts(SHOP, can=CITUS_NODES, inside=INSIDE))
+    assert names(made) == ["SetAsideInside", "Initialize", "FinishInside"]
+    assert made.notes[0].text.endswith("2 Citus worker nodes look this database up by its name")
+
+
+def test_a_drop_without_a_swap_keeps_nothing() -> None:
+    for can in (YUGABYTE, CITUS_NODES):
+        assert names(plan("drop", facts(SHOP, can=can))) == ["DropDatabase"]
 
 
 def test_sessions_of_citus_are_ended_without_asking() -> None:

@@ -22,7 +22,6 @@ def test_versions(version: int, supported: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "nodes", "product"),
     [
-        ("CockroachDB CCL v23.1.14 (x86_64-pc-linux-gnu, built 2024)", 0, "CockroachDB 23.1.14"),
         ("PostgreSQL 11.2-YB-2.19.0.0-b0 on x86_64", 0, "YugabyteDB"),
         ("PostgreSQL 16.1 on x86_64", 2, "Citus"),
         ("PostgreSQL 16.1 on x86_64", None, "Citus"),
@@ -37,3 +36,16 @@ def test_no_swap_without_a_reason(text: str, nodes: int | None, product: str) ->
 
 def test_citus_without_nodes_is_postgresql() -> None:
     assert from_answers("PostgreSQL 16.1", 160001, citus_nodes=0).swap
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("CockroachDB CCL v23.1.14 (x86_64-pc-linux-gnu, built 2024)", "CockroachDB 23.1.14, "),
+        ("v25.2.0 CockroachDB", "CockroachDB, "),
+    ],
+)
+def test_cockroachdb_is_refused(text: str, named: str) -> None:
+    can = from_answers(text, 130000)
+    assert not can.supported
+    assert f"the server is {named}" in (can.refused or "")

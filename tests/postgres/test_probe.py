@@ -16,6 +16,7 @@ from flask_postgres import (
     CannotConnect,
     PostgresUri,
     ServerUnreachable,
+    Unsupported,
     UriValidationError,
     libpq,
 )
@@ -291,3 +292,19 @@ def test_an_account_without_a_name(monkeypatch: pytest.MonkeyPatch, server: Serv
     uri = PostgresUri.build(dbname="postgres", host=server.host, port=server.port)
     error = probe.explain(uri, SAID, timeout=2)
     assert "has no name. Write the user into the URI" in str(error)
+
+
+def test_cockroachdb_is_told_at_start_up() -> None:
+    """It says so among its parameters, before any question."""
+
+    def message(kind: bytes, body: bytes) -> bytes:
+        return kind + struct.pack("!i", len(body) + 4) + body
+
+    version = "CockroachDB CCL v25.2.0 (x86_64-pc-linux-gnu, built 2025/05/09, go1.23)"
+    told = {"server_version": "13.0.0", "client_encoding": "UTF8", "crdb_version": version}
+    parameters = (message(b"S", f"{name}\0{value}\0".encode()) for name, value in told.items())
+    ready = message(b"K", struct.pack("!ii", 1, 1)) + message(b"Z", b"I")
+    with listener(message(b"R", struct.pack("!i", 0)) + b"".join(parameters) + ready) as port:
+        uri = PostgresUri(f"postgresql+psycopg://ann@127.0.0.1:{port}/x?sslmode=disable&gssencmode=disable")
+        with pytest.raises(Unsupported, match=r"the server is CockroachDB 25\.2\.0, which"):
+            Connector(uri=uri).admin()

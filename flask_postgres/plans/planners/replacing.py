@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ...errors import Refused
 from ...postgres import marks
 from ...postgres.facts import Database, Facts, Parameter
 from ...postgres.marks import State
-from ...remedies import Command
+from ...remedies import Command, Option
 from ..plan import Note, Plan, Request
 from ..steps import (
     REPLACE,
@@ -37,8 +38,10 @@ def replace(case: Situation, old: Database) -> Plan:
     reason = why_inside(request, facts)
     if reason is not None:
         return _replace_inside(case, old, reason)
-    if not facts.can.swap or old.invalid:
+    if old.invalid:
         return _drop_first(case, old)
+    if not facts.can.swap:
+        raise _cannot_replace(case)
     parameters, lost = carried(old, facts)
     clauses: dict[str, t.Any] = {**inherited(old, facts), **request.clauses}
     new, aside = marks.name_for_new(case.name, case.token), marks.name_for_old(case.name, case.token)
@@ -89,6 +92,8 @@ def why_inside(request: Request, facts: Facts) -> str | None:
         return "reset_with is schema"
     if not facts.can.transactional_ddl:
         return None
+    if not facts.can.rename:
+        return facts.can.reason
     if not role.createdb:
         return f'the role "{role.name}" may not create databases'
     return "it is the one that this tool works from" if old.name == facts.admin_dbname else None
@@ -174,9 +179,19 @@ def by_force(case: Situation, database: Database) -> bool:
     return wanted and case.facts.can.force
 
 
+def _cannot_replace(case: Situation) -> Refused:
+    """Return the refusal to drop a database first that cannot be replaced all or nothing."""
+    can = case.facts.can
+    message = f'database "{case.name}" cannot be replaced, all or nothing, because {can.reason}.'
+    if can.transactional_ddl:
+        return Refused(message, remedy=Option("Replace what is in it: {}", "reset_with", "schema"))
+    return Refused(message, remedy=(Command("Drop it", "drop"), Command("and create it anew", "setup")))
+
+
 def _drop_first(case: Situation, old: Database) -> Plan:
+    """Plan to replace what an interrupted DROP has left: it can only be dropped."""
     request, facts = case.request, case.facts
-    reason = facts.can.reason or f'"{old.name}" is what an interrupted DROP has left'
+    reason = f'"{old.name}" is what an interrupted DROP has left'
     parameters, lost = carried(old, facts)
     clauses: dict[str, t.Any] = {**inherited(old, facts), **request.clauses}
     if old.connection_limit >= 0:
