@@ -32,6 +32,7 @@ class StepContext:
         is an embedded one. Takes the database's name and the extensions' names.
     :param session: the session that administers; None until the plan is built.
     :param hold: a context in which signals wait: for a statement that must not be interrupted.
+    :param check: ends the command if a signal came, and the process if it is a child that the app has forked.
     :param made: the OID of the database that this plan creates for a name; None as long as it is unknown.
     :param protected: the databases that this plan has protected.
     :param fresh: whether the app has nothing in the target any more, or yet.
@@ -50,6 +51,7 @@ class StepContext:
     sleep: t.Callable[[float], None] = time.sleep
     session: Session | None = None
     hold: t.Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    check: t.Callable[[], None] = lambda: None
     made: dict[str, int | None] = dataclasses.field(default_factory=dict)
     protected: set[str] = dataclasses.field(default_factory=set)
     fresh: bool = False

@@ -55,6 +55,7 @@ def execute(jobs: t.Sequence[Job], *, guard: Guard) -> None:
     with guard, guard.freeing(lambda: _free(jobs)):
         for job in jobs:
             job.context.hold = guard.holding
+            job.context.check = guard.check
         try:
             for job, step in work:
                 if step.final:

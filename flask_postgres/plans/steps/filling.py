@@ -90,6 +90,7 @@ class Initialize(Step):
                 if context.made or context.fresh:
                     context.load_again()
                 did = context.initialize(whole=self.transient)
+            context.check()  # before anything else uses the connections
         finally:
             context.release()
         if self.aside is not None:
