@@ -51,24 +51,28 @@ class Callback:
         :raises CallbackFailed: whatever it raises, ``sys.exit`` and asyncio's CancelledError included. A
             KeyboardInterrupt is not the callback's own and passes through.
         """
-        args, kwargs = _arguments(self.func, {"app": app, "db": db})
-        try:
-            with app.app_context():
-                result = self.func(*args, **kwargs)
-                if inspect.iscoroutine(result):
-                    _finish(result)
-                return _has_changes(db)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise self._failed(error, app) from error
+        return run_function(self.func, app, db, what=f"the init callback {self.name}")
 
-    def _failed(self, error: BaseException, app: Flask) -> CallbackFailed:
+
+def run_function(func: AnyCallable, app: Flask, db: t.Any, *, what: str) -> bool:
+    """Run a function of the app's in the app's context; see :meth:`Callback.run`.
+
+    :param what: what it is, for the error.
+    """
+    args, kwargs = _arguments(func, {"app": app, "db": db})
+    try:
+        with app.app_context():
+            result = func(*args, **kwargs)
+            if inspect.iscoroutine(result):
+                _finish(result)
+            return _has_changes(db)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         from . import faults
 
-        place = faults.where(error, root=app.root_path) or _definition(self.func)
-        message = f"the init callback {self.name} failed: {faults.describe(error)}{faults.at(place)}"
-        return CallbackFailed(message)
+        place = faults.where(error, root=app.root_path) or _definition(func)
+        raise CallbackFailed(f"{what} failed: {faults.describe(error)}{faults.at(place)}") from error
 
 
 _at_module_level: dict[str, Callback] = {}

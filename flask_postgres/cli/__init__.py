@@ -16,6 +16,7 @@ COMMANDS: dict[str, Listed] = {
         "Lifecycle", "Put a newly initialized database in the place of the old one.", "lifecycle"
     ),
     "drop": Listed("Lifecycle", "Drop the database after a confirmation.", "lifecycle"),
+    "seed": Listed("Lifecycle", "Run the declared seeds on the database.", "lifecycle"),
     "config": Listed("Look", "Show every setting and where it comes from."),
     "status": Listed("Look", "Show the state of the server and of the database."),
     "wait": Listed("Look", "Wait until the server accepts connections."),

@@ -46,6 +46,8 @@ def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], No
 
 
 def _fate(plan: Plan) -> str:
+    if plan.rewrites is not None:
+        return "will lose the rows of the tables that seeds fill"
     if plan.destroys is not None and plan.keeps:
         done = "dropped" if plan.request.command == "drop" else "replaced"
         return f"will be {done}, and kept for flask psql undo until the next reset or drop"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import typing as t
 
@@ -17,6 +19,7 @@ from ..postgres.admin import Connector
 from ..postgres.drivers import administrative, libpq_arguments
 from ..sizes import in_bytes
 from . import scaffold, targets
+from .app_commands import check_command, run_command
 from .confirm import confirmation
 from .context import Invocation
 from .embedding import ensure_server, make_extensions, own_data_dir
@@ -25,11 +28,13 @@ from .targets import Target
 
 if t.TYPE_CHECKING:
     from ..app.discovery import BindKey
+    from ..app.seeds.declared import Seed
     from ..uri import PostgresUri
 
-STARTS_A_SERVER = ("create", "init", "setup", "reset")
+STARTS_A_SERVER = ("create", "init", "setup", "reset", "seed")
 MAKES_WHAT_AN_IMPORT_NEEDS = ("create", "setup")
-NEEDS_THE_APP = ("init", "setup", "reset")
+NEEDS_THE_APP = ("init", "setup", "reset", "seed")
+SEEDS = ("setup", "reset", "seed")
 
 
 def carry_out(command: CommandName, *, guarded: bool = True) -> None:
@@ -78,13 +83,18 @@ def _tasks(invocation: Invocation, command: CommandName, chosen: t.Sequence[Targ
     servers = [ensure_server(invocation, invocation.settings, target.uri, start=start) for target in chosen]
     reaches = [connector(invocation, target.uri, bind_key=target.keys[0]) for target in chosen]
     initialize = _Initialize(invocation, chosen, reaches[0].app_application_name)
-    how = initialize.how if command in NEEDS_THE_APP else ""
+    how = initialize.how if command in NEEDS_THE_APP and command != "seed" else ""
+    seeds = initialize.seeds if command in SEEDS else ()
     return [
         Task(
-            _request(invocation, command, target.uri, how, among_others=len(chosen) > 1),
+            dataclasses.replace(
+                _request(invocation, command, target.uri, how, among_others=len(chosen) > 1),
+                seeds=seeds if None in target.keys else (),
+            ),
             StepContext(
                 connector=reach,
                 initialize=initialize,
+                run_seed=initialize.seed,
                 load_again=functools.partial(scaffold.load_again, invocation, target.uri),
                 release=release_all,
                 make_extensions=functools.partial(make_extensions, server) if server else None,
@@ -112,6 +122,7 @@ def _request(
         protect=settings.protect,
         undo_limit=in_bytes(settings.undo_limit),
         final=bool(options.get("final")),
+        replace_rows=bool(options.get("replace_rows")),
         reset_with=settings.reset_with,
         snapshot=options.get("label"),
         source=options.get("source"),
@@ -146,6 +157,47 @@ class _Initialize:
         )
         return str(choice)
 
+    @property
+    def seeds(self) -> tuple[Seed, ...]:
+        """What the setting ``seed`` declares, made sure of."""
+        from ..app.seeds.declared import AppCommand, Function, read
+
+        found = read(self._invocation.settings.seed)
+        for each in found:
+            if isinstance(each, AppCommand):
+                check_command(self._invocation.app, each)
+            elif isinstance(each, Function):
+                each.load(self._invocation.app)
+        return found
+
+    def seed(self, seed: Seed) -> None:
+        """Run a function or a command of the app on the target."""
+        from ..app.seeds.declared import AppCommand, Function
+
+        app, extension = self._invocation.app, self._invocation.extension
+        with self._on_targets():
+            if isinstance(seed, AppCommand):
+                run_command(app, seed)
+            elif isinstance(seed, Function) and seed.run(app, extension.db):
+                self._invocation.reporter.note(
+                    f"the seed {seed} left changes in db.session that it did not commit: they are lost."
+                )
+
+    @contextlib.contextmanager
+    def _on_targets(self) -> t.Iterator[None]:
+        """Send the app's connections to the targets, and name them as the tool's."""
+        from ..app.redirect import redirect
+        from ..app.tagging import tagged
+
+        invocation = self._invocation
+        app, extension = invocation.app, invocation.extension
+        with (
+            redacted(invocation.hide),
+            redirect(extension, app, self._targets),
+            tagged(extension, self._application_name),
+        ):
+            yield
+
     def __call__(self, *, whole: bool) -> str:
         if self._did is None:
             self._did = self._initialize(split=whole and len(self._targets) == 1)
@@ -153,17 +205,11 @@ class _Initialize:
 
     def _initialize(self, *, split: bool) -> str:
         from ..app.initialize import initialize
-        from ..app.redirect import redirect
-        from ..app.tagging import tagged
         from ..postgres.batch import create_tables
 
         invocation, settings = self._invocation, self._invocation.settings
         app, extension = invocation.app, invocation.extension
-        with (
-            redacted(invocation.hide),
-            redirect(extension, app, self._targets),
-            tagged(extension, self._application_name),
-        ):
+        with self._on_targets():
             return initialize(
                 app,
                 extension,

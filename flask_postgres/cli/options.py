@@ -32,7 +32,7 @@ CREATION = (
 
 SERVER = ("server", "server_data_dir", "server_bin_dir")
 TARGET = ("target_database_uri", "admin_uri", "admin_dbname", "connect_timeout", *SERVER)
-INIT = ("init_with", "metadata")
+INIT = ("init_with", "seed", "metadata")
 
 
 class Option(click.Option):

@@ -7,6 +7,7 @@ import dataclasses
 import time
 import typing as t
 
+from ..app.seeds.declared import Seed
 from ..errors import LostRace, ServerError
 from ..postgres.admin import Connector
 from ..postgres.session import Session
@@ -25,6 +26,7 @@ class StepContext:
 
     :param initialize: fills the target by the app's own means; returns what it did. ``whole`` says that all
         of it is undone when it fails, so that it need not be one transaction.
+    :param run_seed: runs a function or a command of the app on the target.
     :param load_again: loads the app once more, in another process, if it connects to its database while it is
         loaded: it may fill a new one then.
     :param release: closes the connections that the app itself has open.
@@ -45,6 +47,7 @@ class StepContext:
 
     connector: Connector
     initialize: t.Callable[..., str] | None = None
+    run_seed: t.Callable[[Seed], None] | None = None
     load_again: t.Callable[[], None] = lambda: None
     release: t.Callable[[], None] = lambda: None
     make_extensions: t.Callable[[str, t.Sequence[str]], None] | None = None

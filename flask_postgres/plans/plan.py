@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..app.seeds.declared import Seed
 from ..errors import FlaskPostgresError
 from ..postgres.ddl import Clauses
 from ..postgres.facts import Database, Facts
@@ -22,6 +23,7 @@ CommandName = t.Literal[
     "drop",
     "setup",
     "reset",
+    "seed",
     "undo",
     "undo_discard",
     "snapshot",
@@ -84,6 +86,8 @@ class Request:
     :param source: the database whose snapshot is restored, if that is not the target.
     :param among_others: whether the command is about other databases as well: all of them or none.
     :param how: what initializing will run, in words.
+    :param seeds: what fills a new database, after that.
+    :param replace_rows: whether the tables that files of those fill are emptied first.
     :param uri_typed: whether the user has typed the target's URI, and not left it to a configuration.
     :param app_role: the role of the target's URI, where another one administers.
     :param init_chosen: whether the user has typed what initializes.
@@ -104,6 +108,8 @@ class Request:
     snapshot: str | None = None
     source: str | None = None
     among_others: bool = False
+    seeds: tuple[Seed, ...] = ()
+    replace_rows: bool = False
     how: str = "the app's own means"
     init_chosen: bool = False
     app_role: AppRole | None = None
@@ -117,7 +123,7 @@ class Request:
     @property
     def may_destroy(self) -> bool:
         """Whether the command may need a confirmation."""
-        return self.overwrite or self.command in _DESTROYING
+        return self.overwrite or self.replace_rows or self.command in _DESTROYING
 
     @property
     def initializes(self) -> bool:
@@ -130,6 +136,7 @@ class Plan:
 
     :param outcome: what is said of the state that was found, before the steps.
     :param destroys: the database that will be gone afterwards; it needs a confirmation.
+    :param rewrites: the database that will lose the rows of some tables; likewise.
     :param vacates: the database that is taken away and not lost; nobody may be connected to it either.
     :param unprotects: the database that nothing will protect afterwards; likewise.
     :param unfinished: the database that an interrupted command has left unfinished, and that will be gone;
@@ -143,6 +150,7 @@ class Plan:
     steps: tuple[Step, ...] = ()
     outcome: str | None = None
     destroys: Database | None = None
+    rewrites: Database | None = None
     vacates: Database | None = None
     unprotects: Database | None = None
     unfinished: Database | None = None
@@ -185,7 +193,7 @@ class Plan:
     @property
     def at_stake(self) -> Database | None:
         """The database whose name the user has to type."""
-        return self.destroys or self.unprotects or self.unfinished or self.restores
+        return self.destroys or self.rewrites or self.unprotects or self.unfinished or self.restores
 
     @property
     def doomed(self) -> tuple[Database, ...]:

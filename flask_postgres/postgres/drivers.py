@@ -110,6 +110,22 @@ def installed(driver: str) -> bool:
     return importlib.util.find_spec(driver) is not None
 
 
+def send(cursor: t.Any, statement: str, data: t.IO[t.Any] | None) -> None:
+    """Run a statement without parameters by a cursor of either driver; with data, a ``COPY``."""
+    if data is None:
+        cursor.execute(statement)
+    elif hasattr(cursor, "copy_expert"):
+        cursor.copy_expert(statement, data)
+    else:
+        with cursor.copy(statement) as copy:
+            if not data.readable():
+                for block in copy:
+                    data.write(block)
+                return
+            while block := data.read(1 << 16):
+                copy.write(block)
+
+
 def verifier(connection: t.Any, role: str, password: str) -> str:
     """Return what a server keeps of a password, so that the password never gets into a log.
 

@@ -74,6 +74,28 @@ def translate(error: DBAPIError, *, doing: str) -> FlaskPostgresError:
     return kind(f"could not {doing}: {said}", remedy=hint, sqlstate=code)
 
 
+class ScriptFailed(ServerError):
+    """A statement of a file has failed.
+
+    :ivar line: the line of the statement, or of the data of a COPY, from 1; None where it is not told.
+    """
+
+    line: int | None = None
+
+
+def of_script(error: BaseException, statement: str) -> ScriptFailed:
+    """Return our error for a driver's, after a statement without parameters."""
+    diagnostics = getattr(error, "diag", None)
+    position = getattr(diagnostics, "statement_position", None)
+    copied = re.match(r"COPY .*?, line (\d+)", getattr(diagnostics, "context", None) or "")
+    failed = ScriptFailed(server_line(error), sqlstate=sqlstate(error))
+    if copied is not None:
+        failed.line = int(copied[1])
+    elif position is not None:
+        failed.line = statement.count("\n", 0, int(position) - 1) + 1
+    return failed
+
+
 def lost_connection(error: BaseException) -> bool:
     """Tell whether an error means that the session is gone."""
     code = sqlstate(error)

@@ -83,6 +83,20 @@ class Session:
         rows = self.rows(query, doing=doing, **values)
         return rows[0][0] if rows else None
 
+    def script(self, statement: str, data: t.IO[t.Any] | None = None) -> None:
+        """Run a statement as it is, without parameters.
+
+        :param data: what follows a ``COPY … FROM STDIN``; or, for bytes, what takes a ``COPY … TO STDOUT``.
+        :raises ScriptFailed: with the place in the statement, or in the data, as far as the server tells it.
+        """
+        try:
+            with contextlib.closing(self._connection.connection.cursor()) as cursor:
+                drivers.send(cursor, statement, data)
+        except Exception as error:
+            if not isinstance(error, self._connection.dialect.loaded_dbapi.Error):
+                raise
+            raise failures.of_script(error, statement) from error
+
     @contextlib.contextmanager
     def transaction(self, *, doing: str) -> t.Iterator[None]:
         """Run what is inside as one transaction: all of it or, after any error, nothing.

@@ -157,6 +157,26 @@ def _list(setting: Setting, raw: Raw) -> tuple[str, ...]:
     return tuple(_text(setting, dataclasses.replace(raw, value=piece)) for piece in pieces if piece)
 
 
+def _seeds(setting: Setting, raw: Raw) -> tuple[str, ...]:
+    """Return patterns of files as absolute paths, and functions and commands of the app as they are."""
+    items = [raw.value] if isinstance(raw.value, str) else raw.value
+    if not isinstance(items, (list, tuple)):
+        raise ConversionError(f"must be a list of text, or text separated by ;, not {_kind_of(raw.value)}")
+    texts = [_text(setting, dataclasses.replace(raw, value=item)) for item in items]
+    pieces = [piece.strip() for text in texts for piece in text.split(";")]
+    return tuple(_seed(piece, raw) for piece in pieces if piece)
+
+
+def _seed(text: str, raw: Raw) -> str:
+    if text.startswith("flask ") or _ATTRIBUTE.fullmatch(text):
+        return text
+    if not text.endswith((".sql", ".csv")):
+        raise ConversionError(
+            f"must name .sql and .csv files, module:function, or flask NAME, not {quoted(text)}"
+        )
+    return str(located(raw.base, text))
+
+
 def _environment(setting: Setting, raw: Raw) -> str:
     name = _unquoted(text := _text(setting, raw))
     if not re.fullmatch(r"[\w.-]+", name):
@@ -230,6 +250,7 @@ _CONVERTERS: t.Mapping[Kind, t.Callable[[Setting, Raw], t.Any]] = {
     "seconds": _seconds,
     "size": _size,
     "list": _list,
+    "seeds": _seeds,
     "choice": _choice,
     "path": _path,
     "uri": _uri,

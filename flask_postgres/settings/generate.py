@@ -12,7 +12,7 @@ import textwrap
 import typing as t
 from pathlib import Path
 
-from .schema import BY_NAME, PREFIX, SETTINGS, Group, Kind, Setting
+from .schema import BY_NAME, ENVIRONMENTS, OF_AN_ENVIRONMENT, PREFIX, SETTINGS, Group, Kind, Setting
 
 COMMAND = "python -m flask_postgres.settings.generate"
 SCHEMA_FILE = Path("schemas/flask_postgres.schema.json")
@@ -33,6 +33,7 @@ _KINDS: t.Mapping[Kind, t.Mapping[str, t.Any]] = {
     "size": {"type": ["string", "integer"], "minimum": 0, "pattern": _SIZE},
     "seconds": {"type": "number", "exclusiveMinimum": 0},
     "list": {"type": ["array", "string"], "items": {"type": "string"}},
+    "seeds": {"type": ["array", "string"], "items": {"type": "string"}},
     "choice": {},
     "path": {"type": "string", "minLength": 1},
     "uri": {"type": "string", "pattern": r"^\s*[Pp][Oo][Ss][Tt][Gg][Rr][Ee][Ss]\w*(\+\w+)?://|\$\{"},
@@ -48,6 +49,7 @@ _TYPE_WORDS: t.Mapping[Kind, str] = {
     "seconds": "seconds",
     "size": "size",
     "list": "list of text",
+    "seeds": "list of text",
     "choice": "",
     "path": "path",
     "uri": "PostgreSQL URI",
@@ -71,7 +73,18 @@ def schema() -> dict[str, t.Any]:
         "description": "The settings of Flask-Postgres: flask_postgres.toml, or [tool.flask_postgres].",
         "type": "object",
         "additionalProperties": False,
-        "properties": {setting.name: _property(setting) for setting in SETTINGS},
+        "properties": {
+            **{setting.name: _property(setting) for setting in SETTINGS},
+            ENVIRONMENTS: {
+                "description": "What is set for one environment, by its name.",
+                "type": "object",
+                "additionalProperties": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {name: _property(BY_NAME[name]) for name in OF_AN_ENVIRONMENT},
+                },
+            },
+        },
     }
 
 
@@ -103,6 +116,16 @@ def example_text() -> str:
         for setting in SETTINGS:
             if setting.group == group:
                 lines += ["", *_example(setting)]
+    lines += [
+        "",
+        "",
+        "## One environment",
+        "",
+        f"# Set for one environment can be {', '.join(OF_AN_ENVIRONMENT)}. A table ends the settings above,",
+        f"# so it stands last; in pyproject.toml it is [tool.flask_postgres.{ENVIRONMENTS}.test].",
+        f"#[{ENVIRONMENTS}.test]",
+        '#seed = ["seeds/base.sql"]',
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -15,7 +15,7 @@ from ..errors import FlaskPostgresError
 from .convert import ConversionError, Raw, convert
 from .masking import masked
 from .resolution import Entry, Resolution, Value
-from .schema import SETTINGS, Setting
+from .schema import BY_NAME, SETTINGS, Setting
 from .sources import (
     PRECEDENCE,
     Found,
@@ -73,29 +73,56 @@ def resolve(
         "toml": read_toml(config_file=config_file, cwd=cwd, root_path=root_path),
         "env": read_env(cwd=cwd),
     }
+    tables = readings["toml"].environments
+    chosen: t.Mapping[str, Found] = {}
+    if tables:
+        (env,) = (setting for setting in SETTINGS if setting.name == "env")
+        candidates = [*_own(env, readings), *_foreign(env, app_config=app_config or {})]
+        current = [*_judged(env, candidates), _default(env, debug)][0]
+        chosen = tables.get(str(current.value).lower(), {})
     entries = []
     for setting in SETTINGS:
-        candidates = _own(setting, readings)
+        candidates = _own(setting, readings, chosen)
         if setting.name != "target_database_uri" or default_bind:
             candidates += _foreign(setting, app_config=app_config or {})
         if setting.name == "target_database_uri" and not candidates and default_bind:
             candidates = _engine(engine_url)
         values = (*_judged(setting, candidates), _default(setting, debug))
         entries.append(Entry(setting=setting, values=values))
+    others = (found for table in tables.values() if table is not chosen for found in table.items())
     return Resolution(
         entries=tuple(entries),
-        general_faults=tuple(fault for reading in readings.values() for fault in reading.faults),
+        general_faults=(
+            *(fault for reading in readings.values() for fault in reading.faults),
+            *_faults_elsewhere(others),
+        ),
         files=readings["toml"].files,
         unused=tuple(name for reading in readings.values() for name in reading.unused),
     )
 
 
-def _own(setting: Setting, readings: t.Mapping[Source, Reading]) -> list[_Candidate]:
-    return [
-        _Candidate(source=source, found=readings[source].values[setting.name])
-        for source in PRECEDENCE
-        if source in readings and setting.name in readings[source].values
-    ]
+def _own(
+    setting: Setting, readings: t.Mapping[Source, Reading], chosen: t.Mapping[str, Found] | None = None
+) -> list[_Candidate]:
+    """Return what the sources say, highest first.
+
+    :param chosen: what the TOML file says for the current environment, above what it says for all.
+    """
+    candidates = []
+    for source in PRECEDENCE:
+        if source == "toml" and chosen and setting.name in chosen:
+            candidates.append(_Candidate(source=source, found=chosen[setting.name]))
+        if source in readings and setting.name in readings[source].values:
+            candidates.append(_Candidate(source=source, found=readings[source].values[setting.name]))
+    return candidates
+
+
+def _faults_elsewhere(others: t.Iterable[tuple[str, Found]]) -> t.Iterator[str]:
+    """Yield what is wrong with values of environments other than the current one."""
+    for name, found in others:
+        for value in _judged(BY_NAME[name], [_Candidate(source="toml", found=found)]):
+            if value.fault is not None:
+                yield value.fault
 
 
 def _foreign(setting: Setting, *, app_config: t.Mapping[str, t.Any]) -> list[_Candidate]:

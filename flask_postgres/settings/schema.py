@@ -23,6 +23,13 @@ PREFIX = "FLASK_POSTGRES_"
 CONFIG_VARIABLE = "FLASK_POSTGRES_CONFIG"
 """Names the TOML file, as ``--config`` does. Not a setting: it says where settings are."""
 
+ENVIRONMENTS = "environments"
+"""The table of the TOML file that has a table for each environment."""
+
+OF_AN_ENVIRONMENT = ("seed", "init_with", "extensions", "schemas", "protect")
+"""What may be set for one environment. Nothing that chooses a database, a server or the guard: one typing
+error in the name of the environment would reset another database."""
+
 Kind = t.Literal[
     "text",
     "environment",  # the name of an environment, perhaps in quotes
@@ -33,6 +40,7 @@ Kind = t.Literal[
     "seconds",
     "size",
     "list",
+    "seeds",  # patterns of files, functions and commands of the app
     "choice",
     "path",
     "uri",
@@ -253,6 +261,15 @@ class Settings:
         choices=t.get_args(InitWith),
         help="What init runs; auto is the first of these that the app has.",
     )
+    seed: tuple[str, ...] = setting(
+        (),
+        kind="seeds",
+        group="init",
+        flags=("--seed",),
+        metavar="SEED",
+        example=("seeds/*.sql", "seeds/*.csv", "myapp.seeds:demo", "flask seed-demo"),
+        help="Files, functions and commands of the app that fill a new database, after init.",
+    )
     metadata: str | None = setting(
         kind="attribute",
         group="init",
@@ -319,7 +336,7 @@ class Setting:
     @property
     def repeatable(self) -> bool:
         """Whether its flag may be given more than once."""
-        return self.kind == "list"
+        return self.kind in ("list", "seeds")
 
 
 SETTINGS: tuple[Setting, ...] = tuple(

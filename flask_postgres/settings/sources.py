@@ -12,7 +12,15 @@ from pathlib import Path
 from . import environment
 from .convert import Raw
 from .masking import masked
-from .schema import BY_NAME, CONFIG_VARIABLE, PREFIX, SETTINGS, Setting
+from .schema import (
+    BY_NAME,
+    CONFIG_VARIABLE,
+    ENVIRONMENTS,
+    OF_AN_ENVIRONMENT,
+    PREFIX,
+    SETTINGS,
+    Setting,
+)
 from .tomlfile import FileStatus, Located, expand, locate
 
 Source = t.Literal["cli", "app", "toml", "env", "default"]
@@ -40,9 +48,13 @@ class Found:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """All that one source says."""
+    """All that one source says.
+
+    :param environments: what it says for one environment, by the environment's name in lower case.
+    """
 
     values: t.Mapping[str, Found] = dataclasses.field(default_factory=dict)
+    environments: t.Mapping[str, t.Mapping[str, Found]] = dataclasses.field(default_factory=dict)
     faults: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     files: tuple[FileStatus, ...] = ()
@@ -82,9 +94,12 @@ def read_toml(*, config_file: str | None, cwd: Path, root_path: Path | None) -> 
     found = locate(named=named, named_by=named_by, cwd=cwd, root_path=root_path)
     if found.table is None:
         return Reading(files=found.files, faults=(found.fault,) if found.fault else ())
+    general = {key: value for key, value in found.table.items() if key != ENVIRONMENTS}
+    environments, faults = _environments(found)
     return Reading(
-        values={key: _toml_value(found, key=key) for key in found.table if key in BY_NAME},
-        faults=tuple(_unknown_key(found, key) for key in found.table if key not in BY_NAME),
+        values={key: _toml_value(found, general, key) for key in general if key in BY_NAME},
+        environments=environments,
+        faults=(*(_unknown_key(found, key) for key in general if key not in BY_NAME), *faults),
         files=found.files,
     )
 
@@ -123,14 +138,39 @@ def _flag(setting: Setting, value: t.Any) -> str:
     return off if off and value is False else on
 
 
-def _toml_value(found: Located, *, key: str) -> Found:
+def _environments(found: Located) -> tuple[dict[str, dict[str, Found]], list[str]]:
+    """Return what the file says for one environment each, and what is wrong with that."""
     assert found.table is not None
+    tables = found.table.get(ENVIRONMENTS, {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        return {}, [f"{found.place}: {ENVIRONMENTS} must have a table for each environment"]
+    read: dict[str, dict[str, Found]] = {}
+    faults = []
+    for name, table in tables.items():
+        where = f"[{ENVIRONMENTS}.{masked(name)}]"
+        if name.lower() in read:
+            faults.append(f"{found.place}: {where} is there twice")
+        read[name.lower()] = {
+            key: _toml_value(found, table, key, where=f" {where}")
+            for key in table
+            if key in OF_AN_ENVIRONMENT
+        }
+        allowed = ", ".join(OF_AN_ENVIRONMENT)
+        faults += [
+            f'{found.place} {where}: "{masked(key)}" cannot be set for one environment; these can: {allowed}'
+            for key in table
+            if key not in OF_AN_ENVIRONMENT
+        ]
+    return read, faults
+
+
+def _toml_value(found: Located, table: t.Mapping[str, t.Any], key: str, *, where: str = "") -> Found:
     assert found.path is not None
-    origin = f"{found.place}: {key}"
+    origin = f"{found.place}:{where} {key}"
     try:
-        value = _expanded(found.table[key])
+        value = _expanded(table[key])
     except ValueError as error:
-        return Found(origin=origin, raw=Raw(value=found.table[key]), error=str(error))
+        return Found(origin=origin, raw=Raw(value=table[key]), error=str(error))
     return Found(
         origin=origin, raw=Raw(value=value, typed=True, one_line=True, base=found.path.resolve().parent)
     )

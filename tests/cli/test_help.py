@@ -178,7 +178,7 @@ def test_typing_error_in_a_subcommand(project: Project) -> None:
 
 def test_the_synonyms_people_try() -> None:
     wanted = {
-        "delete": "drop", "remove": "drop", "initialize": "init", "seed": "init", "overwrite": "reset",
+        "delete": "drop", "remove": "drop", "initialize": "init", "overwrite": "reset",
         "recreate": "reset", "new": "create", "settings": "config", "migrate": "init",
         "start": "server start",
     }  # fmt: skip

@@ -8,7 +8,7 @@ from flask_postgres.settings import generate
 
 GOOD = {
     "the example": generate.example_text(),
-    "the example, with everything set": re.sub(r"(?m)^#(\w+ = )", r"\1", generate.example_text()),
+    "the example, with everything set": re.sub(r"(?m)^#(\w+ = |\[)", r"\1", generate.example_text()),
     "what only the environment knows": 'target_database_uri = "${DATABASE_URL}"\ninit_with = "${INIT:-auto}"',
 }
 

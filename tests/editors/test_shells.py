@@ -55,7 +55,7 @@ def test_every_command_in_order(shell: Shell, project: Project) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("flask psql se", ["setup", "server"]),
+        ("flask psql se", ["setup", "seed", "server"]),
         ("flask psql server st", ["start", "stop", "status"]),
         ("flask psql setup --init-with c", ["callback", "create_all"]),
         ("flask psql drop --force", ["--force", "--force-disconnect"]),

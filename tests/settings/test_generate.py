@@ -12,7 +12,7 @@ import pytest
 import tomli
 
 from flask_postgres.settings import generate
-from flask_postgres.settings.schema import BY_NAME, SETTINGS
+from flask_postgres.settings.schema import BY_NAME, ENVIRONMENTS, SETTINGS
 
 from .resolving import resolved
 
@@ -27,11 +27,11 @@ def test_committed_files_are_fresh() -> None:
 
 def test_schema_passes_its_meta_schema_and_declares_every_setting() -> None:
     jsonschema.Draft7Validator.check_schema(generate.schema())
-    assert set(generate.schema()["properties"]) == set(BY_NAME)
+    assert set(generate.schema()["properties"]) == {*BY_NAME, ENVIRONMENTS}
 
 
 def uncommented(text: str) -> str:
-    return re.sub(r"^#(\w+ = )", r"\1", text, flags=re.MULTILINE)
+    return re.sub(r"^#(\w+ = |\[)", r"\1", text, flags=re.MULTILINE)
 
 
 def test_example_is_valid_and_sets_nothing() -> None:
@@ -42,7 +42,7 @@ def test_example_is_valid_and_sets_nothing() -> None:
 def test_example_without_its_comment_signs_sets_everything(folder: Path) -> None:
     text = uncommented(generate.example_text())
     document = tomli.loads(text)
-    assert set(document) == set(BY_NAME)
+    assert set(document) == {*BY_NAME, ENVIRONMENTS}
     VALIDATOR.validate(document)
     (folder / "flask_postgres.toml").write_text(text, encoding="utf-8")
     resolution = resolved(cwd=folder)

@@ -62,6 +62,7 @@ VALUES: dict[str, tuple[t.Any, ...]] = {
     "seconds": ("4", 3, 2.5, "1"),
     "boolean": (True, False, True, "no"),
     "list": (("cli",), ["app"], ["toml"], "env;env2"),
+    "seeds": (("cli:f",), ["app:f"], ["toml:f"], "env:f;flask env"),
     "path": ("/cli", "/app", "/toml", "/env"),
     "uri": (f"{OWN}?a=cli", f"{OWN}?a=app", f"{OWN}?a=toml", f"{OWN}?a=env"),
     "attribute": ("m:cli", "m:app", "m:toml", "m:env"),

@@ -18,7 +18,8 @@ SPEC = (
     "target_database_uri admin_uri admin_dbname cli_disallowed_envs env database_template owner encoding "
     "locale "
     "lc_collate lc_ctype locale_provider icu_locale tablespace connection_limit extensions init_with "
-    "schemas reset_with undo_limit metadata protect connect_timeout server server_data_dir server_bin_dir"
+    "seed schemas reset_with undo_limit metadata protect connect_timeout server server_data_dir "
+    "server_bin_dir"
 )
 
 TYPES: dict[str, t.Any] = {
@@ -32,6 +33,7 @@ TYPES: dict[str, t.Any] = {
     "seconds": float,
     "size": str,
     "list": tuple[str, ...],
+    "seeds": tuple[str, ...],
     "path": Path,
     "uri": PostgresUri,
 }

@@ -32,7 +32,7 @@ def create(**_: t.Any) -> None:
 
 
 @click.command("init", epilog="Example: flask psql init --init-with create_all")
-@opt.setting_options(*opt.TARGET, "schemas", "extensions", *opt.INIT)
+@opt.setting_options(*opt.TARGET, "schemas", "extensions", "init_with", "metadata")
 @opt.bind_options
 @opt.dry_run
 @opt.common_options
@@ -80,6 +80,31 @@ def setup(**_: t.Any) -> None:
     one is removed again.
     """
     _carry_out("setup")
+
+
+@click.command("seed", epilog="Example: flask psql seed --seed 'seeds/*.csv' --replace")
+@opt.setting_options(*opt.TARGET, "seed")
+@opt.option("--replace", "replace_rows", is_flag=True, help="Empty the tables that files fill, first.")
+@opt.option("--save", "save", metavar="FOLDER", help="Write tables there as CSV, and load nothing.")
+@click.argument("tables", metavar="[TABLE]...", nargs=-1)
+@opt.force
+@opt.dry_run
+@opt.common_options
+def seed(*, save: str | None, tables: tuple[str, ...], **_: t.Any) -> None:
+    """Run the declared seeds on the database, which must exist.
+
+    They are the files, functions and commands that the setting seed names; setup and reset run them on a
+    new database. Files are loaded in one transaction. With --save, the named tables are written as files
+    that a seed can load.
+    """
+    if save is not None:
+        from ..seeding import save_tables
+
+        save_tables(save, tables)
+        return
+    if tables:
+        raise click.UsageError("TABLE goes with --save: what is loaded, the setting seed declares.")
+    _carry_out("seed")
 
 
 @click.command("reset", epilog="Example: flask psql reset --force-disconnect")

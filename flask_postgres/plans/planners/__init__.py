@@ -6,7 +6,7 @@ import typing as t
 
 from ...postgres.facts import Facts
 from ..plan import CommandName, Plan, Request
-from .creating import plan_create, plan_init, plan_scaffold
+from .creating import plan_create, plan_init, plan_scaffold, plan_seed
 from .dropping import plan_drop, plan_reset
 from .protecting import plan_protect, plan_unprotect
 from .recovering import plan_discard, plan_recover
@@ -21,6 +21,7 @@ PLANNERS: dict[CommandName, t.Callable[[Situation], Plan]] = {
     "drop": plan_drop,
     "setup": plan_create,
     "reset": plan_reset,
+    "seed": plan_seed,
     "undo": plan_undo,
     "undo_discard": plan_undo_discard,
     "snapshot": plan_snapshot,

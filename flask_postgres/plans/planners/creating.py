@@ -9,7 +9,7 @@ from ...postgres import marks
 from ...postgres.facts import Database
 from ...postgres.inside import Inside
 from ...remedies import Command
-from ..plan import Plan
+from ..plan import Note, Plan
 from ..steps import (
     CreateDatabase,
     Finish,
@@ -18,10 +18,11 @@ from ..steps import (
     MakeUnfinished,
     Protect,
     Publish,
+    RunSeeds,
     SetAsideInside,
     Step,
 )
-from .replacing import copying, filling, finish, replace
+from .replacing import copying, filling, finish, replace, seeded
 from .situation import (
     Situation,
     invalid,
@@ -60,7 +61,7 @@ def _fill_empty(case: Situation, target: Database, content: Inside) -> Plan:
         steps: tuple[Step, ...] = tuple(filling(case, transient=False, said=True))
     else:
         first = SetAsideInside(old=target, inside=content, by=case.by, keep=True)
-        done = (f'database "{case.name}" was initialized',)
+        done = (f'database "{case.name}" was initialized', *seeded(case))
         protect = [Protect(name=case.name, by=case.by, target=target)] if case.request.protect else []
         steps = (first, *filling(case), *protect, FinishInside(before=first, outcomes=done))
     return Plan(request=case.request, steps=steps, outcome=outcome, notes=leftover_notes(case))
@@ -85,6 +86,20 @@ def plan_init(case: Situation) -> Plan:
         steps=tuple(filling(case, transient=False, said=True)),
         notes=leftover_notes(case),
     )
+
+
+def plan_seed(case: Situation) -> Plan:
+    """Plan ``seed``: what is declared runs on a database that is there."""
+    request = case.request
+    plan = plan_init(case)
+    if not request.seeds:
+        raise Refused("no seed is declared.", remedy="Name some in the setting seed.")
+    step = RunSeeds(
+        name=case.name, seeds=request.seeds, replace=request.replace_rows, said=True, transient=False
+    )
+    rewrites = case.facts.target if request.replace_rows else None
+    note = [Note(f"emptied first: {', '.join(step.tables)}")] if rewrites else []
+    return Plan(request=request, steps=(step,), rewrites=rewrites, notes=(*note, *plan.notes))
 
 
 def plan_scaffold(case: Situation) -> Plan:

@@ -24,6 +24,7 @@ from ..steps import (
     MakeUnfinished,
     Protect,
     Rehearse,
+    RunSeeds,
     SetAsideInside,
     Step,
     Swap,
@@ -106,7 +107,7 @@ def _replace_inside(case: Situation, old: Database, reason: str) -> Plan:
     first = SetAsideInside(old=old, inside=content, by=case.by, force=force)
     outcomes = [f'database "{case.name}" was emptied']
     if request.initializes:
-        outcomes.append(f'database "{case.name}" was initialized')
+        outcomes += [f'database "{case.name}" was initialized', *seeded(case)]
     steps: list[Step] = [first, *filling(case, former=old)]
     if request.protect:
         steps.append(Protect(name=case.name, by=case.by, target=old))
@@ -147,6 +148,8 @@ def filling(
         )
     if request.initializes:
         yield Initialize(name=case.name, how=request.how, aside=aside, transient=transient, said=said)
+    if request.initializes and request.seeds and transient:
+        yield RunSeeds(name=case.name, seeds=request.seeds, said=said)
 
 
 def finish(
@@ -159,6 +162,7 @@ def finish(
     outcomes: list[str | Command] = [restored if request.command == "restore" else created]
     if request.initializes:
         outcomes.append(f'database "{case.name}" was initialized')
+        outcomes += seeded(case)
     if keep:
         outcomes.append(kept_outcome(case))
     return Finish(
@@ -171,6 +175,11 @@ def finish(
         protect=request.protect,
         outcomes=tuple(outcomes),
     )
+
+
+def seeded(case: Situation) -> tuple[str, ...]:
+    """Return what is said of seeds that have run, if there are any."""
+    return (f'database "{case.name}" was seeded',) if case.request.seeds else ()
 
 
 def by_force(case: Situation, database: Database) -> bool:

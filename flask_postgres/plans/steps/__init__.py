@@ -9,6 +9,7 @@ from .inside import DiscardInside, FinishInside, PutBackInside, SetAsideInside
 from .recovering import PutBack, Reopen
 from .replacing import CloseToOthers, Discard, Swap
 from .roles import BorrowRole, CreateRole, GiveRoleBack
+from .seeding import RunSeeds
 from .snapshots import Shelve
 from .undoing import Exchange
 
@@ -41,6 +42,7 @@ __all__ = [
     "Rehearse",
     "RemoveLeftover",
     "Reopen",
+    "RunSeeds",
     "SetAsideInside",
     "Shelve",
     "Step",
