@@ -83,8 +83,9 @@ class Shell:
         )  # fmt: skip
         os.close(terminal)
         try:
-            to_start_of_line = "\x01"
-            os.write(controller, f". ./rc\n{keys}{to_start_of_line}printf '%s\\n' > words \n".encode())
+            to_start, to_end = "\x01", "\x05"
+            printed = f"{to_start}printf '%s\\n' > part {to_end}; mv part words\n"
+            os.write(controller, f". ./rc\n{keys}{printed}".encode())
             screen = _read_until_written(folder / "words", controller)
         finally:
             process.kill()
@@ -111,10 +112,10 @@ SHELLS = (
 
 
 def _read_until_written(file: pathlib.Path, controller: int) -> str:
-    """Return what the terminal shows until the shell has written the file to its end."""
+    """Return what the terminal shows until the shell has put the whole file there."""
     screen = b""
     deadline = time.monotonic() + TIMEOUT
-    while not (file.exists() and file.read_bytes().endswith(b"\n")):
+    while not file.exists():
         assert time.monotonic() < deadline, f"the shell does not answer:\n{screen.decode(errors='replace')}"
         readable, _, _ = select.select([controller], [], [], 0.1)
         if readable:

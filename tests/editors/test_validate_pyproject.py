@@ -28,6 +28,7 @@ def validate(file: pathlib.Path) -> tuple[int, str]:
 
 def pyproject(folder: pathlib.Path, text: str) -> pathlib.Path:
     file = folder / "pyproject.toml"
+    text = text.replace("[environments.", "[tool.flask_postgres.environments.")
     file.write_text(
         f'[project]\nname = "shop"\nversion = "1"\n\n[tool.flask_postgres]\n{text}', encoding="utf-8"
     )
