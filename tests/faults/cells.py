@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import pathlib
 import typing as t
 
+from flask_postgres.app.seeds.declared import SqlFile
 from flask_postgres.plans.plan import Request
 from flask_postgres.plans.planners import build
 from flask_postgres.plans.steps import Initialize, Step
@@ -110,6 +112,12 @@ SCENARIOS = (
         stride=4,
     ),
     Scenario("restore", ("snapshot", "restore", "-f"), _request("restore"), "saved", 5),
+    Scenario(
+        "seeded",
+        ("reset", "-f", "--seed", "seed.sql"),
+        _request("reset", seeds=(SqlFile(pathlib.Path("seed.sql")),)),
+        stride=9,
+    ),
     Scenario("next", ("reset", "-f"), _request("reset"), "kept", 6),
     Scenario("final", ("reset", "-f", "--final"), _request("reset", final=True), stride=7),
     Scenario("gone", ("drop", "-f", "--final"), _request("drop", final=True), stride=4),

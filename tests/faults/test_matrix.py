@@ -52,6 +52,7 @@ def test_the_matrix_knows_every_point(world: World, scenario: Scenario) -> None:
 
 def prepare(world: World, scenario: Scenario, driver: str = "psycopg") -> State | None:
     """Bring about the situation, and return the state of the old database."""
+    (world.folder / "seed.sql").write_text("INSERT INTO pet (name) VALUES ('seeded')")
     if scenario.found == "kept":
         world.old_database()
         _rename_pet(world, "first")
@@ -188,7 +189,8 @@ def _is_new(world: World, cell: Cell, state: State) -> bool:
         return False
     if cell.scenario.found == "saved":
         return world.rows() == ["first"]
-    return world.rows() == (NEW_ROWS if cell.scenario.request.initializes else None)
+    seeded = ["seeded"] if cell.scenario.request.seeds else []
+    return world.rows() == ([*NEW_ROWS, *seeded] if cell.scenario.request.initializes else None)
 
 
 def _check_recoverable(world: World, old: State) -> None:
