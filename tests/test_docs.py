@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import textwrap
 import types
 import typing as t
 
@@ -157,17 +158,18 @@ def test_yaml_is_yaml(block: Block) -> None:
     assert isinstance(yaml.safe_load(block.text), dict)
 
 
-def test_the_fixtures_of_the_testing_page_work(project: Project, server: Server) -> None:
-    conftest, test = (
-        match[2] for match in BLOCK.finditer(PAGES["how-to/testing.md"]) if match[1] == "python"
-    )
+def test_the_tests_of_the_testing_page_pass(project: Project, server: Server) -> None:
+    (test,) = (match[2] for match in BLOCK.finditer(PAGES["how-to/testing.md"]) if match[1] == "python")
+    own = server.uri("shop").render(hide_password=False)
+    conftest = textwrap.dedent(CONFTEST).format(uri=own)
     project.write({"conftest.py": conftest, "test_pets.py": test, "shop.py": SHOP})
     before = server.names()
+    outer = {name: value for name, value in project.env.items() if not name.startswith("PYTEST_")}
     uri = server.uri("postgres").render(hide_password=False)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=project.folder,
-        env={**project.env, "TEST_DATABASE_URI": uri, "PYTHONWARNINGS": "error"},
+        env={**outer, "FLASK_POSTGRES_TEST_URI": uri, "PYTHONWARNINGS": "error"},
         capture_output=True,
         text=True,
     )
@@ -175,6 +177,19 @@ def test_the_fixtures_of_the_testing_page_work(project: Project, server: Server)
     assert "2 passed" in done.stdout
     assert server.names() == before
 
+
+CONFTEST = """
+    import pytest
+    from shop import create_app
+
+    @pytest.fixture
+    def app():
+        return create_app({{"SQLALCHEMY_DATABASE_URI": {uri!r}}})
+
+    @pytest.fixture
+    def client(app):
+        return app.test_client()
+"""
 
 SHOP = """
     from flask import Flask

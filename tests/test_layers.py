@@ -26,6 +26,8 @@ LAYERS = (
     "embedded",
     "api",
     "cli",
+    "testing",
+    "pytest",
 )
 
 

@@ -186,6 +186,7 @@ def _leftover_rows(status: Status, render: t.Callable[[Remedy], str]) -> t.Itera
 
 _LEFT = {
     "aside": "the former database, set aside",
+    "test": "left by a run of tests",
     "unmade": "the beginning of a new one",
     "unfinished": "not complete",
     "blocked": "closed to connections",

@@ -288,11 +288,15 @@ class Facts:
         return tuple(item for item in self.kept if item is not self.former)
 
     @property
+    def tests(self) -> tuple[Database, ...]:
+        """Databases that runs of tests have made, and drop at their end."""
+        return tuple(item for item in self.relatives if item.state is State.TEST)
+
+    @property
     def unmade(self) -> tuple[Database, ...]:
-        """Databases that a command has begun to make under a name of ours, and whose maker is gone."""
-        return tuple(
-            item for item in self.relatives if not item.maker_alive and item.state is State.UNFINISHED
-        )
+        """Databases that a command, or a run of tests, has begun to make, and whose maker is gone."""
+        ours = (State.UNFINISHED, State.TEST)
+        return tuple(item for item in self.relatives if not item.maker_alive and item.state in ours)
 
 
 def latest_first(databases: t.Iterable[Database]) -> tuple[Database, ...]:

@@ -34,6 +34,8 @@ class State(str, enum.Enum):
     """The former database, kept by a command that has succeeded, for ``undo``."""
     SNAPSHOT = "snapshot"
     """A copy of a database, to come back to."""
+    TEST = "test"
+    """Made for a run of tests, which drops it at its end."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -144,6 +146,11 @@ def name_for_snapshot(dbname: str, token: str) -> str:
     return _name(dbname, "snap", token)
 
 
+def name_for_test(dbname: str, token: str) -> str:
+    """Return the name of a database that tests use in the place of another."""
+    return _name(dbname, "test", token)
+
+
 def like_ours(dbname: str) -> str:
     """Return the pattern for LIKE of the names that are made for a database."""
     return re.sub(r"([\\%_])", r"\\\1", _cut(dbname)) + "~%~________"
@@ -171,7 +178,7 @@ def may_be_of(name: str, dbname: str) -> bool:
 
 _OPENING = "[flask-postgres:"
 _LINE = re.compile(r"\[flask-postgres:(?P<state>[a-z]+) (?P<values>\{.*\})\]")
-_OURS = re.compile(r"~(?:new|old|snap)~[0-9a-f]{8}\Z")
+_OURS = re.compile(r"~(?:new|old|snap|test)~[0-9a-f]{8}\Z")
 _SUFFIX_BYTES = len("~snap~") + 8
 
 

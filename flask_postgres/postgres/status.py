@@ -29,7 +29,9 @@ class Leftover:
     """
 
     name: str
-    kind: t.Literal["aside", "unmade", "unfinished", "blocked", "invalid", "foreign", "inside", "kept"]
+    kind: t.Literal[
+        "aside", "unmade", "unfinished", "blocked", "invalid", "foreign", "inside", "kept", "test"
+    ]
     size: int | None
     remedy: Command | Sql
 
@@ -189,7 +191,8 @@ def _leftovers(facts: Facts, condition: Condition) -> t.Iterator[Leftover]:
         if schema.mark and schema.mark.token not in facts.alive:
             yield Leftover(schema.name, "inside", None, drop if schema.mark.superseded else restore)
     for item in facts.unmade:
-        yield Leftover(item.name, "unmade", item.size, Command("Remove it", "recover"))
+        kind: t.Literal["unmade", "test"] = "test" if item.state is State.TEST else "unmade"
+        yield Leftover(item.name, kind, item.size, Command("Remove it", "recover"))
     for item in facts.foreign:
         statement = ddl.sql_text(ddl.DropDatabase(item.name))
         yield Leftover(item.name, "foreign", item.size, Sql("If it is not needed, run", statement))

@@ -61,6 +61,7 @@ HEADINGS: t.Mapping[Group, str] = {
     "create": "How a new database is made",
     "init": "What init does",
     "server": "The embedded server",
+    "test": "The pytest plugin",
 }
 
 

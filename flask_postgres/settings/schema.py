@@ -47,9 +47,10 @@ Kind = t.Literal[
     "attribute",  # module:attribute
 ]
 
-Group = t.Literal["target", "guard", "create", "init", "server"]
+Group = t.Literal["target", "guard", "create", "init", "server", "test"]
 
 ResetWith = t.Literal["auto", "database", "schema"]
+TestInit = t.Literal["init", "schema"]
 InitWith = t.Literal["auto", "callback", "migrations", "create_all"]
 
 ServerMode = t.Literal["auto", "embedded", "external"]
@@ -304,6 +305,21 @@ class Settings:
         example="/usr/lib/postgresql/17/bin",
         help="The folder of PostgreSQL's binaries for the embedded server.",
         unset="an installed wheel, else the system's",
+    )
+
+    test_init: TestInit = setting(
+        "init",
+        kind="choice",
+        group="test",
+        choices=t.get_args(TestInit),
+        help="What fills the databases of the pytest plugin: all that init and seeds do, or create_all.",
+    )
+    test_uri: PostgresUri | None = setting(
+        kind="uri",
+        group="test",
+        example="postgresql://localhost:5432/postgres",
+        help="The server for the databases of the pytest plugin.",
+        unset="an embedded one, which is thrown away",
     )
 
 

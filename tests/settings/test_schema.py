@@ -19,7 +19,7 @@ SPEC = (
     "locale "
     "lc_collate lc_ctype locale_provider icu_locale tablespace connection_limit extensions init_with "
     "seed schemas reset_with undo_limit metadata protect connect_timeout server server_data_dir "
-    "server_bin_dir"
+    "server_bin_dir test_init test_uri"
 )
 
 TYPES: dict[str, t.Any] = {

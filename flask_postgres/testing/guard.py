@@ -1,0 +1,119 @@
+"""What keeps tests off the app's own database: the drivers themselves refuse to connect to it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import ipaddress
+import sys
+import typing as t
+
+from ..errors import Refused
+from ..postgres import marks
+from ..uri import PostgresUri
+
+current_test = "a test"
+"""The test that runs now, as pytest calls it."""
+
+_CONNECT = (("psycopg", "Connection"), ("psycopg", "AsyncConnection"), ("psycopg", None), ("psycopg2", None))
+_BY_KEYWORDS = (("pg8000.dbapi", None), ("asyncpg", None))
+
+
+class AppDatabaseInTests(Refused):
+    """A test would have opened the app's own database."""
+
+
+class Guard:
+    """Refuses connections to the app's own databases, by whatever means the app opens them."""
+
+    def __init__(self) -> None:
+        self._targets: set[PostgresUri] = set()
+        self._before_the_app = False
+
+    def add(self, *targets: PostgresUri) -> None:
+        """Refuse to connect to these databases from now on."""
+        self._targets.update(targets)
+
+    @contextlib.contextmanager
+    def of_the_app_fixture(self) -> t.Iterator[None]:
+        """Refuse every connection: until the app is there, nobody knows which database is its own."""
+        before, self._before_the_app = self._before_the_app, True
+        try:
+            yield
+        finally:
+            self._before_the_app = before
+
+    @contextlib.contextmanager
+    def active(self) -> t.Iterator[None]:
+        """Watch the drivers that are installed."""
+        with contextlib.ExitStack() as stack:
+            for module_name, class_name in (*_CONNECT, *_BY_KEYWORDS):
+                with contextlib.suppress(ImportError):
+                    module = importlib.import_module(module_name)
+                    holder = module if class_name is None else getattr(module, class_name)
+                    stack.enter_context(self._watched(holder))
+            yield
+
+    @contextlib.contextmanager
+    def _watched(self, holder: t.Any) -> t.Iterator[None]:
+        original = vars(holder)["connect"]
+        function = original.__func__ if isinstance(original, classmethod) else original
+
+        @functools.wraps(function)
+        def connect(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            given = args[1:] if isinstance(original, classmethod) else args
+            self._check(given[0] if given and isinstance(given[0], str) else "", kwargs)
+            return function(*args, **kwargs)
+
+        holder.connect = classmethod(connect) if isinstance(original, classmethod) else connect
+        try:
+            yield
+        finally:
+            holder.connect = original
+
+    def _check(self, text: str, keywords: t.Mapping[str, t.Any]) -> None:
+        given = {**_parsed(text or str(keywords.get("dsn") or "")), **keywords}
+        dbname = str(given.get("dbname") or given.get("database") or "")
+        if marks.is_ours(dbname) or str(given.get("application_name") or "").startswith("flask-postgres "):
+            return
+        if self._before_the_app:
+            raise AppDatabaseInTests(
+                f'{current_test}: the fixture "app" opens database "{dbname}" while it is set up.',
+                remedy="Leave create_all and the like out of it: postgres_db makes the tables.",
+            )
+        hosts = _hosts(str(given.get("host") or given.get("hostaddr") or ""))
+        port = str(given.get("port") or 5432).split(",")[0]
+        for target in self._targets:
+            if target.dbname == dbname and any(
+                _host(host or "") in hosts and str(of_target or 5432) == port
+                for host, of_target in target.hosts
+            ):
+                message = f'{current_test} would have opened the app\'s own database "{dbname}".'
+                raise AppDatabaseInTests(message, remedy="Let it use the fixture postgres_db.")
+
+
+def _parsed(text: str) -> dict[str, t.Any]:
+    if not text:
+        return {}
+    if "psycopg" in sys.modules:
+        from psycopg.conninfo import conninfo_to_dict
+
+        return dict(conninfo_to_dict(text))
+    from psycopg2.extensions import parse_dsn
+
+    return dict(parse_dsn(text))
+
+
+def _hosts(text: str) -> set[str]:
+    return {_host(host) for host in text.split(",")}
+
+
+def _host(host: str) -> str:
+    """Return one name for all that lead to this machine: when in doubt, it is the same server."""
+    if host in ("", "localhost") or host.startswith("/"):
+        return "localhost"
+    try:
+        return "localhost" if ipaddress.ip_address(host).is_loopback else host
+    except ValueError:
+        return host.lower()
