@@ -158,6 +158,7 @@ def test_yaml_is_yaml(block: Block) -> None:
     assert isinstance(yaml.safe_load(block.text), dict)
 
 
+@pytest.mark.long
 def test_the_tests_of_the_testing_page_pass(project: Project, server: Server) -> None:
     (test,) = (match[2] for match in BLOCK.finditer(PAGES["how-to/testing.md"]) if match[1] == "python")
     own = server.uri("shop").render(hide_password=False)

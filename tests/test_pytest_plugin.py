@@ -164,6 +164,7 @@ def test_on_a_server_of_its_own(shop: Project, server: Server, dbname: str, work
     assert oid(server, dbname) is None
 
 
+@pytest.mark.long
 def test_killed_in_the_middle(shop: Project, server: Server, dbname: str) -> None:
     waits = """
         import time

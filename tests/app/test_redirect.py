@@ -295,7 +295,14 @@ def test_lite(database: PostgresUri, other_database: PostgresUri) -> None:
     release_all()
 
 
-@pytest.mark.parametrize("query", ["", "?sslmode=prefer&application_name=x", "?ssl=prefer"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("", marks=pytest.mark.long),
+        pytest.param("?sslmode=prefer&application_name=x", marks=pytest.mark.long),
+        "?ssl=prefer",
+    ],
+)
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
 def test_lite_with_an_async_engine(
     database: PostgresUri, other_database: PostgresUri, driver: str, query: str

@@ -196,7 +196,7 @@ FILLS = """
 """
 
 
-@pytest.mark.parametrize("loses", [False, True])
+@pytest.mark.parametrize("loses", [pytest.param(False, marks=pytest.mark.long), True])
 def test_an_app_that_fills_its_database_while_it_is_loaded(
     project: Project, server: Server, dbname: str, loses: bool
 ) -> None:
@@ -331,7 +331,13 @@ WAITS = """
 """
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SIGINT",
+        *(pytest.param(each, marks=pytest.mark.long) for each in ("SIGTERM", "SIGHUP", "SIGKILL")),
+    ],
+)
 def test_a_signal_while_the_app_is_loaded(project: Project, server: Server, dbname: str, name: str) -> None:
     """What was lent is dropped; after SIGKILL it is an unfinished database, which the next setup removes."""
     text = CONNECTS.format(uri=full(server.uri(dbname)))
@@ -412,9 +418,9 @@ MANAGE = """
     ("program", "app", "folder"),
     [
         (["manage.py"], None, "."),
-        (["-m", "flask"], "shop:create_app('dev')", "."),
-        (["-m", "flask"], None, "."),
-        (["-m", "flask"], "shop:create_app('dev')", "services/web"),
+        pytest.param(["-m", "flask"], "shop:create_app('dev')", ".", marks=pytest.mark.long),
+        pytest.param(["-m", "flask"], None, ".", marks=pytest.mark.long),
+        pytest.param(["-m", "flask"], "shop:create_app('dev')", "services/web", marks=pytest.mark.long),
     ],
     ids=["FlaskGroup", "factory", "wsgi.py", "monorepo"],
 )

@@ -57,8 +57,9 @@ FILES = {
 ALL = ["by command 0", "by command 1", "by function", "Fido", "Re,x", "Tab\tbed"]
 
 
-@pytest.fixture
-def shop(project: Project, server: Server, dbname: str, driver: str) -> Project:
+@pytest.fixture(params=["psycopg", pytest.param("psycopg2", marks=pytest.mark.long)])
+def shop(project: Project, server: Server, dbname: str, request: pytest.FixtureRequest) -> Project:
+    driver = str(request.param)
     app = textwrap.dedent(APP).format(uri=full(server.uri(dbname, driver)))
     return project.write({"app.py": app, **FILES})
 

@@ -89,7 +89,7 @@ def test_list(shop: Project, server: Server, dbname: str) -> None:
     assert [(row[0], row[-1]) for row in rows] == [("two", "1975ea83b712"), ("one", "-")]
 
 
-@pytest.mark.parametrize("name", ["it's", "a b", 'qu"ote', "n" * 200, "größe 数据", "per%cent", "a;b]}"])
+@pytest.mark.parametrize("name", ["it's größe 数据", "n" * 200, 'a;b]} "q" per%cent'])
 def test_names_of_any_kind(shop: Project, server: Server, dbname: str, name: str) -> None:
     assert shop.here("snapshot", "save", name).code == 0
     assert [each["name"] for each in listed(shop)] == [name]
@@ -104,7 +104,7 @@ def test_names_of_any_kind(shop: Project, server: Server, dbname: str, name: str
     assert snapshots(server, dbname) == []
 
 
-@pytest.mark.parametrize("name", ["", "  ", "n" * 201, "a\nb", "\x1b[31m"])
+@pytest.mark.parametrize("name", ["", "n" * 201, "a\nb", "\x1b[31m"])
 def test_names_that_are_refused(shop: Project, server: Server, dbname: str, name: str) -> None:
     assert "the name of a snapshot is text" in error(shop.here("snapshot", "save", name), code=2)
     assert snapshots(server, dbname) == []

@@ -37,7 +37,14 @@ def everything(server: Server, dbname: str) -> list[object]:
     )
 
 
-@pytest.mark.parametrize("command", [("reset", "-f"), ("setup", "-o", "-f"), ("create", "-o", "-f")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("reset", "-f"),
+        pytest.param(("setup", "-o", "-f"), marks=pytest.mark.long),
+        ("create", "-o", "-f"),
+    ],
+)
 def test_undo_and_redo(shop: Project, server: Server, dbname: str, command: tuple[str, ...]) -> None:
     server.execute(f"COMMENT ON DATABASE {dbname} IS 'mine'")
     server.execute(f"ALTER DATABASE {dbname} SET work_mem = '5MB'")
@@ -98,7 +105,7 @@ def test_status_shows_what_is_kept(shop: Project, server: Server, dbname: str) -
     assert found["ready"]
 
 
-@pytest.mark.parametrize("command", ["reset", "drop"])
+@pytest.mark.parametrize("command", ["reset", pytest.param("drop", marks=pytest.mark.long)])
 @pytest.mark.parametrize("how", ["flag", "limit", "off"])
 def test_what_is_not_kept(shop: Project, server: Server, dbname: str, command: str, how: str) -> None:
     assert shop.here("reset", "-f").code == 0

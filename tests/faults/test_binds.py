@@ -80,7 +80,15 @@ def test_the_points_are_those_of_the_plans(worlds: tuple[World, World]) -> None:
     assert really == [f"{point.step} {point.moment}" for point in together()]
 
 
-@pytest.mark.parametrize(("step", "moment"), [(2, "after"), (3, "after"), (4, "statement 4"), (4, "after")])
+@pytest.mark.parametrize(
+    ("step", "moment"),
+    [
+        pytest.param(2, "after", marks=pytest.mark.long),
+        pytest.param(3, "after", marks=pytest.mark.long),
+        (4, "statement 4"),
+        pytest.param(4, "after", marks=pytest.mark.long),
+    ],
+)
 def test_undo_of_both_or_none(worlds: tuple[World, World], step: int, moment: str) -> None:
     for each in worlds:
         each.old_database()

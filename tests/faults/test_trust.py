@@ -125,8 +125,15 @@ def test_drop_takes_no_database_that_got_the_name_in_the_meantime(world: World) 
     assert world.names() == {world.dbname, f"{world.dbname}_away"}
 
 
-@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
-@pytest.mark.parametrize("command", [["drop", "-f"], ["reset", "-f"], ["drop", "-f", "-fd"]])
+@pytest.mark.parametrize("driver", ["psycopg2", pytest.param("psycopg", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["drop", "-f"],
+        pytest.param(["reset", "-f"], marks=pytest.mark.long),
+        pytest.param(["drop", "-f", "-fd"], marks=pytest.mark.long),
+    ],
+)
 def test_waiting_for_a_lock_can_be_interrupted(world: World, driver: str, command: list[str]) -> None:
     world.app(driver=driver)
     old = world.old_database()
