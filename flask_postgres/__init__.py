@@ -44,6 +44,7 @@ if t.TYPE_CHECKING:
     )
     from .reporting import Reporter
     from .uri import PostgresUri
+    from .worktrees import worktree_uri
 
 __version__ = "1.0.0"
 
@@ -83,6 +84,7 @@ __all__ = [
     "database_exists",
     "drop_db",
     "init_db_callback",
+    "worktree_uri",
 ]
 
 _HOME = {
@@ -93,6 +95,7 @@ _HOME = {
     "database_exists": ".api",
     "drop_db": ".api",
     "init_db_callback": ".app.callbacks",
+    "worktree_uri": ".worktrees",
 }
 
 

@@ -83,7 +83,7 @@ def drop_db(
     timeout: float = 600,
     reporter: Reporter | None = None,
 ) -> bool:
-    """Drop a database, if it exists, without a confirmation.
+    """Drop a database, if it exists, without a confirmation, and keep nothing of it for ``flask psql undo``.
 
     It waits for other commands that work on the same database, and installs no signal handlers.
 

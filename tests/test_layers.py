@@ -19,6 +19,7 @@ LAYERS = (
     "libpq",
     "hosts",
     "uri",
+    "worktrees",
     "settings",
     "postgres",
     "app",
