@@ -46,6 +46,8 @@ def _name(nodeid: str) -> None:
 
 @pytest.fixture(scope="session")
 def _postgres_run(request: pytest.FixtureRequest) -> t.Iterator[Run]:
+    if sys.platform == "win32":
+        pytest.fail("postgres_db needs Linux or macOS", pytrace=False)
     from .testing.run import running
 
     with running(str(request.config.rootpath)) as run:

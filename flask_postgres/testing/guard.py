@@ -17,11 +17,7 @@ current_test = "a test"
 """The test that runs now, as pytest calls it."""
 
 _CONNECT = (("psycopg", "Connection"), ("psycopg", "AsyncConnection"), ("psycopg", None), ("psycopg2", None))
-_BY_KEYWORDS = (("pg8000.dbapi", None), ("asyncpg", None))
-
-
-class AppDatabaseInTests(Refused):
-    """A test would have opened the app's own database."""
+_BY_KEYWORDS = (("pg8000", None), ("pg8000.dbapi", None), ("asyncpg", None))
 
 
 class Guard:
@@ -52,7 +48,8 @@ class Guard:
                 with contextlib.suppress(ImportError):
                     module = importlib.import_module(module_name)
                     holder = module if class_name is None else getattr(module, class_name)
-                    stack.enter_context(self._watched(holder))
+                    if "connect" in vars(holder):
+                        stack.enter_context(self._watched(holder))
             yield
 
     @contextlib.contextmanager
@@ -78,7 +75,7 @@ class Guard:
         if marks.is_ours(dbname) or str(given.get("application_name") or "").startswith("flask-postgres "):
             return
         if self._before_the_app:
-            raise AppDatabaseInTests(
+            raise Refused(
                 f'{current_test}: the fixture "app" opens database "{dbname}" while it is set up.',
                 remedy="Leave create_all and the like out of it: postgres_db makes the tables.",
             )
@@ -90,7 +87,7 @@ class Guard:
                 for host, of_target in target.hosts
             ):
                 message = f'{current_test} would have opened the app\'s own database "{dbname}".'
-                raise AppDatabaseInTests(message, remedy="Let it use the fixture postgres_db.")
+                raise Refused(message, remedy="Let it use the fixture postgres_db.")
 
 
 def _parsed(text: str) -> dict[str, t.Any]:

@@ -57,7 +57,8 @@ def statements(text: str, *, name: str) -> t.Iterator[Statement]:
 
 _TOKEN = re.compile(
     r"""
-    (?P<comment>--[^\n]*|/\*)
+    (?P<space>\s+)
+    |(?P<comment>--[^\n]*|/\*)
     |(?P<quoted>[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*")
     |(?P<dollar>\$(?:[^\W\d][\w]*)?\$)
     |(?P<word>[^\W\d][\w$]*)
@@ -91,11 +92,13 @@ def _next(text: str, position: int, name: str) -> tuple[int, int] | None:
         if kind == "other" and found == "\\":
             position = _command(text, position, name)
             continue
+        if kind == "space":
+            position = token.end()
+            continue
         if kind == "comment":
             position = token.end() if found != "/*" else _after_comment(text, position, name)
             continue
-        if kind != "other" or not found.isspace():
-            start = position if start is None else start
+        start = position if start is None else start
         if kind == "dollar":
             end = text.find(found, token.end())
             if end < 0:

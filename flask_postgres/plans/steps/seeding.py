@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import itertools
 import typing as t
@@ -62,8 +63,7 @@ class RunSeeds(Step):
         for seed in self.seeds:
             if isinstance(seed, SqlFile):
                 try:
-                    for _ in _statements(seed):
-                        pass
+                    _statements(seed)
                 except AppError as error:
                     yield error
         if self.replace and not self.tables:
@@ -170,10 +170,20 @@ def _named(file: str, first: int | None = None) -> t.Iterator[None]:
         raise failed from error.__cause__
 
 
-def _statements(seed: SqlFile) -> t.Iterator[Statement]:
+def _statements(seed: SqlFile) -> tuple[Statement, ...]:
+    """Return the statements of a file; it is read again only when it has changed since it was checked."""
+    try:
+        found = seed.path.stat()
+    except OSError as error:
+        raise AppError(f"the seed {seed} cannot be read: {error.strerror}.") from None
+    return _parsed(seed, found.st_mtime_ns, found.st_size)
+
+
+@functools.cache
+def _parsed(seed: SqlFile, *_: int) -> tuple[Statement, ...]:
     with _opened(seed.path) as file:
         text = file.read()
-    yield from statements(text, name=str(seed))
+    return tuple(statements(text, name=str(seed)))
 
 
 @contextlib.contextmanager
