@@ -28,6 +28,7 @@ from .targets import Target
 
 if t.TYPE_CHECKING:
     from ..app.discovery import BindKey
+    from ..app.initialize import Choice
     from ..app.seeds.declared import Seed
     from ..uri import PostgresUri
 
@@ -83,12 +84,14 @@ def _tasks(invocation: Invocation, command: CommandName, chosen: t.Sequence[Targ
     servers = [ensure_server(invocation, invocation.settings, target.uri, start=start) for target in chosen]
     reaches = [connector(invocation, target.uri, bind_key=target.keys[0]) for target in chosen]
     initialize = _Initialize(invocation, chosen, reaches[0].app_application_name)
-    how = initialize.how if command in NEEDS_THE_APP and command != "seed" else ""
+    choice = initialize.choice if command in NEEDS_THE_APP and command != "seed" else None
     seeds = initialize.seeds if command in SEEDS else ()
     return [
         Task(
             dataclasses.replace(
-                _request(invocation, command, target.uri, how, among_others=len(chosen) > 1),
+                _request(invocation, command, target.uri, among_others=len(chosen) > 1),
+                how=str(choice or ""),
+                init_commits=choice is None or choice.kind != "create_all" or len(chosen) > 1,
                 seeds=seeds if None in target.keys else (),
             ),
             StepContext(
@@ -105,7 +108,7 @@ def _tasks(invocation: Invocation, command: CommandName, chosen: t.Sequence[Targ
 
 
 def _request(
-    invocation: Invocation, command: CommandName, uri: PostgresUri, how: str, *, among_others: bool
+    invocation: Invocation, command: CommandName, uri: PostgresUri, *, among_others: bool
 ) -> Request:
     settings, options = invocation.settings, invocation.options
     clauses = {name: value for name in ddl.CLAUSES if (value := getattr(settings, name)) is not None}
@@ -127,7 +130,6 @@ def _request(
         snapshot=options.get("label"),
         source=options.get("source"),
         among_others=among_others,
-        how=how,
         init_chosen=options.get("init_with") is not None,
         uri_typed=options.get("target_database_uri") is not None,
     )
@@ -142,20 +144,19 @@ class _Initialize:
         self._application_name = application_name
         self._did: str | None = None
 
-    @property
-    def how(self) -> str:
-        """What will run, in words."""
+    @functools.cached_property
+    def choice(self) -> Choice:
+        """What will run."""
         from ..app.initialize import choose
 
         invocation, settings = self._invocation, self._invocation.settings
-        choice = choose(
+        return choose(
             invocation.app,
             invocation.extension,
             how=settings.init_with,
             metadata=settings.metadata,
             binds=tuple(self._targets),
         )
-        return str(choice)
 
     @property
     def seeds(self) -> tuple[Seed, ...]:

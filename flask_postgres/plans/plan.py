@@ -90,6 +90,8 @@ class Request:
     :param replace_rows: whether the tables that files of those fill are emptied first.
     :param uri_typed: whether the user has typed the target's URI, and not left it to a configuration.
     :param app_role: the role of the target's URI, where another one administers.
+    :param init_commits: whether some of what initializes may stay when it fails: our own create_all is one
+        transaction.
     :param init_chosen: whether the user has typed what initializes.
     """
 
@@ -111,6 +113,7 @@ class Request:
     seeds: tuple[Seed, ...] = ()
     replace_rows: bool = False
     how: str = "the app's own means"
+    init_commits: bool = True
     init_chosen: bool = False
     app_role: AppRole | None = None
     uri_typed: bool = True

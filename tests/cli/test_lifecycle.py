@@ -119,6 +119,21 @@ def test_a_failed_init_says_what_stays(project: Project, server: Server, dbname:
     assert tables(server, dbname) == {"older", "pet"}
 
 
+def test_a_create_all_that_fails_leaves_nothing(project: Project, server: Server, dbname: str) -> None:
+    """It is one transaction, so nothing is said of what it had committed."""
+    project.app(server.uri(dbname)).here("create")
+    server.execute("CREATE TABLE older (id int); CREATE VIEW pet AS SELECT 1 AS id", dbname=dbname)
+    server.execute("GRANT CREATE ON SCHEMA public TO PUBLIC", dbname=dbname)
+    file = project.folder / "app.py"
+    more = "class Toy(db.Model):\n    id = db.Column(db.Integer, primary_key=True)\n    kind = db.Column(CIText)\n"
+    text = "from sqlalchemy.dialects.postgresql import CITEXT as CIText\n" + file.read_text() + more
+    file.write_text(text)
+    failed = error(project.here("init", "--init-with", "create_all"))
+    assert 'type "citext" does not exist' in failed
+    assert "stays" not in failed
+    assert tables(server, dbname) == {"older"}
+
+
 @pytest.mark.parametrize("command", ["create", "setup"])
 @pytest.mark.usefixtures("database")
 def test_overwrite(project: Project, server: Server, dbname: str, command: str) -> None:

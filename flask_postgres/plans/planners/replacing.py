@@ -147,7 +147,14 @@ def filling(
             owner=None if owner == role else str(owner),
         )
     if request.initializes:
-        yield Initialize(name=case.name, how=request.how, aside=aside, transient=transient, said=said)
+        yield Initialize(
+            name=case.name,
+            how=request.how,
+            aside=aside,
+            transient=transient,
+            commits=request.init_commits,
+            said=said,
+        )
     if request.initializes and request.seeds and transient:
         yield RunSeeds(name=case.name, seeds=request.seeds, said=said)
 

@@ -65,6 +65,7 @@ class Initialize(Step):
 
     :param how: what will run, in words.
     :param transient: whether the plan undoes everything when this fails.
+    :param commits: whether some of it may stay when it fails.
     :param said: whether that it was done is an outcome of its own.
     :param aside: the name under which the former database is set aside, if a new one without any table must
         not take its place unless that had none either.
@@ -74,6 +75,7 @@ class Initialize(Step):
     how: str
     aside: str | None = None
     transient: bool = True
+    commits: bool = True
     said: bool = False
     phase: int = FILL
     undoable: t.ClassVar[bool] = False
@@ -119,7 +121,8 @@ class Initialize(Step):
         context.send(Plain(f'close "{aside}"', (ddl.AllowConnections(aside, False),)))
 
     def remains(self, *, done: bool) -> str | None:  # noqa: ARG002
-        return None if self.transient else f'What it had committed to "{self.name}" stays.'
+        stays = self.commits and not self.transient
+        return f'What it had committed to "{self.name}" stays.' if stays else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
