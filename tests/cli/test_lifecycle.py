@@ -125,7 +125,7 @@ def test_a_create_all_that_fails_leaves_nothing(project: Project, server: Server
     server.execute("CREATE TABLE older (id int); CREATE VIEW pet AS SELECT 1 AS id", dbname=dbname)
     server.execute("GRANT CREATE ON SCHEMA public TO PUBLIC", dbname=dbname)
     file = project.folder / "app.py"
-    more = "class Toy(db.Model):\n    id = db.Column(db.Integer, primary_key=True)\n    kind = db.Column(CIText)\n"
+    more = "class Toy(db.Model):\n    id = db.Column(CIText, primary_key=True)\n"
     text = "from sqlalchemy.dialects.postgresql import CITEXT as CIText\n" + file.read_text() + more
     file.write_text(text)
     failed = error(project.here("init", "--init-with", "create_all"))
