@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .session import Session
+from .tables import quoted
 
 
 def count_tables(session: Session) -> int:
@@ -26,8 +27,7 @@ def revision(session: Session) -> str | None:
     found = session.rows(_VERSION_TABLE)
     if not found:
         return None
-    quoted = ".".join('"' + name.replace('"', '""') + '"' for name in found[0])
-    rows = session.rows(f"SELECT version_num FROM {quoted} ORDER BY version_num")
+    rows = session.rows(f"SELECT version_num FROM {quoted(*found[0])} ORDER BY version_num")
     return ", ".join(str(version) for (version,) in rows) or None
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import csv
 import typing as t
 
+from sqlalchemy.dialects import postgresql
+
 from .session import Session
+
+
+# For no driver: that of psycopg2 would double every "%".
+_PREPARER = postgresql.dialect(paramstyle="named").identifier_preparer  # type: ignore[no-untyped-call]
 
 
 def quoted(*names: str) -> str:
     """Return the name of a table, or of a column, as it is written in SQL."""
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+    return ".".join(map(_PREPARER.quote_identifier, names))
 
 
 def header(file: t.TextIO) -> list[str]:
