@@ -9,7 +9,6 @@ from sqlalchemy.dialects import postgresql
 
 from .session import Session
 
-
 # For no driver: that of psycopg2 would double every "%".
 _PREPARER = postgresql.dialect(paramstyle="named").identifier_preparer  # type: ignore[no-untyped-call]
 
