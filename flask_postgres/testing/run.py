@@ -11,19 +11,11 @@ import typing as t
 import uuid
 
 from ..app.discovery import BindKey, Extension, find_extension
-from ..app.engines import is_postgresql, release_all
-from ..app.initialize import initialize
+from ..app.engines import is_postgresql
 from ..app.redirect import redirect
-from ..app.seeds.declared import AppCommand, Function, Seed, read
-from ..embedded import service
 from ..errors import AppError, UsageError
-from ..plans import engine
-from ..plans.context import StepContext
-from ..plans.engine import Task
-from ..plans.plan import Request
 from ..postgres import catalogue, ddl, marks
 from ..postgres.admin import Connector
-from ..postgres.batch import create_tables
 from ..postgres.marks import Mark, State
 from ..postgres.session import Session
 from ..settings.merge import resolve
@@ -33,6 +25,7 @@ from . import server
 from .guard import Guard
 from .isolation import rolled_back
 from .shared import Shared
+from .template import Filling
 
 if t.TYPE_CHECKING:
     from flask import Flask
@@ -161,7 +154,7 @@ class _Databases:
         if not made.exists():
             for uri in own.values():
                 _sweep(session, uri.dbname)
-            _fill(app, extension, address, templates, settings, throwaway)
+            Filling(app, extension, address, templates, settings).fill(throwaway)
             databases = cls(app, session, token, address, templates)
             for name in templates.values():
                 databases.mark(name)
@@ -245,66 +238,6 @@ class _Databases:
         for name in names.values():
             drop = ddl.DropDatabase(name, force=True, if_exists=True)
             self.session.run(drop, doing=f'drop database "{name}"')
-
-
-def _fill(
-    app: Flask,
-    extension: Extension,
-    address: PostgresUri,
-    templates: t.Mapping[BindKey, str],
-    settings: Settings,
-    throwaway: server.Throwaway | None,
-) -> None:
-    """Set the templates up as ``flask psql setup`` does."""
-    uris = {key: address.with_dbname(name) for key, name in templates.items()}
-    how = "create_all" if settings.test_init == "schema" else settings.init_with
-    done: list[str] = []
-
-    def fill(*, whole: bool) -> str:  # noqa: ARG001
-        if not done:
-            with redirect(extension, app, uris):
-                did = initialize(
-                    app,
-                    extension,
-                    create_tables=create_tables,
-                    how=how,
-                    metadata=settings.metadata,
-                    binds=tuple(uris),
-                )
-            done.append(did)
-        return done[0]
-
-    def run_seed(seed: Seed) -> None:
-        from ..cli.app_commands import run_command
-
-        with redirect(extension, app, uris):
-            if isinstance(seed, AppCommand):
-                run_command(app, seed)
-            elif isinstance(seed, Function):
-                seed.run(app, extension.db)
-
-    seeds = read(settings.seed) if settings.test_init == "init" else ()
-    tasks = [
-        Task(
-            Request(
-                command="setup",
-                dbname=uri.dbname,
-                schemas=settings.schemas,
-                extensions=settings.extensions,
-                seeds=seeds if key is None else (),
-                among_others=len(uris) > 1,
-            ),
-            StepContext(
-                connector=Connector(uri=uri, token=marks.new_token()),
-                initialize=fill,
-                run_seed=run_seed,
-                release=release_all,
-                make_extensions=throwaway and functools.partial(service.create_extension, throwaway.info),
-            ),
-        )
-        for key, uri in uris.items()
-    ]
-    engine.run(tasks, program=False)
 
 
 def _sweep(session: Session, dbname: str) -> None:
