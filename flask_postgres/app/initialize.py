@@ -155,7 +155,8 @@ def _not_by_migrations(app: Flask, extension: Extension) -> str | None:
         return None
     return (
         f"The init callback runs in place of the migrations of {migrations.tool}: "
-        "let it begin with flask_migrate.upgrade(), or run them alone with --init-with migrations"
+        "let it begin with flask_migrate.upgrade(), or run them with --init-with migrations, "
+        "and the function after them, as a seed"
     )
 
 

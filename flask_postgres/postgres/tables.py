@@ -79,6 +79,6 @@ def advance_sequences(session: Session, table: str, columns: t.Sequence[str]) ->
             name = quoted(column)
             session.value(
                 f"SELECT setval(CAST(:sequence AS regclass), max({name})) FROM {table} "
-                f"HAVING max({name}) IS NOT NULL",
+                f"HAVING max({name}) > 0",
                 sequence=sequence,
             )

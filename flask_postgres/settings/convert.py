@@ -163,7 +163,8 @@ def _seeds(setting: Setting, raw: Raw) -> tuple[str, ...]:
     if not isinstance(items, (list, tuple)):
         raise ConversionError(f"must be a list of text, or text separated by ;, not {_kind_of(raw.value)}")
     texts = [_text(setting, dataclasses.replace(raw, value=item)) for item in items]
-    pieces = [piece.strip() for text in texts for piece in text.split(";")]
+    # An argument of a command may have a semicolon, so only a text that is no list is split.
+    pieces = [piece.strip() for piece in (texts[0].split(";") if isinstance(raw.value, str) else texts)]
     return tuple(_seed(piece, raw) for piece in pieces if piece)
 
 

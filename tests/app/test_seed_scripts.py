@@ -32,6 +32,9 @@ def texts(text: str) -> list[str]:
         ("CREATE FUNCTION f() BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END; SELECT 3",
          ["CREATE FUNCTION f() BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END", "SELECT 3"]),
         ("BEGIN; SELECT 1; COMMIT; start transaction; END WORK", ["SELECT 1"]),
+        ("COMMIT -- done\n; COMMIT AND CHAIN; END AND NO CHAIN; BEGIN READ ONLY; /* x */ COMMIT /* y */", []),
+        ("SAVEPOINT a; ROLLBACK TO a; ROLLBACK WORK TO SAVEPOINT a",
+         ["SAVEPOINT a", "ROLLBACK TO a", "ROLLBACK WORK TO SAVEPOINT a"]),
         ("\\restrict abc\nSELECT 1;\n\\unrestrict abc\n", ["SELECT 1"]),
         ("SELECT '\\connect'", ["SELECT '\\connect'"]),
     ],
@@ -63,6 +66,10 @@ def test_data_end_with_a_line_of_their_own(ending: str) -> None:
         ('insert  into "a b"."c;" (id) VALUES (1)', '"a b"."c;"'),
         ("COPY audit.event FROM stdin;\n\\.\n", "audit.event"),
         ("UPDATE pet SET id = 1", None),
+        ("COPY pet TO '/tmp/x'", None),
+        ("COPY pet (id, name) FROM '/tmp/x'", "pet"),
+        ("COPY (SELECT 1 FROM pet) TO '/tmp/x'", None),
+        ("/* x */ -- y\nINSERT INTO pet VALUES (1)", "pet"),
     ],
 )
 def test_the_table_that_is_filled(text: str, table: str | None) -> None:
@@ -81,6 +88,12 @@ def test_the_table_that_is_filled(text: str, table: str | None) -> None:
         ("SELECT 1;\nCOPY t FROM stdin;\n1\n", "x.sql:2: the data of COPY"),
         ("COPY t FROM stdin", "x.sql:1: the data of COPY"),
         ("SELECT 1;\nROLLBACK;", "x.sql:2: a seed cannot roll back"),
+        ("PREPARE TRANSACTION 'x'", "x.sql:1: a seed cannot roll back, or prepare"),
+        ("COMMIT PREPARED 'x'", "x.sql:1: a seed cannot roll back, or prepare"),
+        (
+            "SET standard_conforming_strings = off",
+            "x.sql:1: a seed is read with standard_conforming_strings on",
+        ),
     ],
 )
 def test_what_is_refused(text: str, message: str) -> None:

@@ -50,7 +50,7 @@ APP = """
 FILES = {
     "seeds/pet.csv": 'id,name,owner_id\n7,"Re,x",1\n8,Fido,\n',
     "seeds/owner.csv": "id,name\n1,Änn\n",
-    "seeds/base.sql": "INSERT INTO owner (id, name) VALUES (100, 'O''Hara; 100%s');\n"
+    "seeds/base.sql": "INSERT INTO public.owner (id, name) VALUES (100, 'O''Hara; 100%s');\n"
     "SELECT set_config('search_path', '', false);\n"
     "COPY public.pet (id, name, owner_id) FROM stdin;\n50\tTab\\tbed\t100\n\\.\n",
 }
@@ -103,7 +103,6 @@ def test_sequences_go_on_after_csv(shop: Project, server: Server, dbname: str) -
         ("seeds/pet.csv", "id,nome\n1,x\n", 'seeds/pet.csv: column "nome" of relation "pet" does not exist.'),
         ("seeds/pet.csv", "id,owner_id\n1,99\n", "seeds/pet.csv: insert or update on table"),
         ("seeds/nope.csv", "id\n1\n", 'seeds/nope.csv: relation "nope" does not exist.'),
-        ("seeds/pet.csv", "", "seeds/pet.csv:1: the first line names no column."),
         ("seeds/z.sql", "SELECT 1;\n\nSELECT\n  nonsense;", 'seeds/z.sql:4: column "nonsense"'),
         ("seeds/z.sql", "SELECT 1;\nCOPY pet (id) FROM stdin;\n1\nx\n\\.\n", "seeds/z.sql:4: invalid input"),
     ],
@@ -125,6 +124,7 @@ def test_a_file_that_fails(
         ("seeds/*.txt", "must name .sql and .csv files, module:function, or flask NAME"),
         ("nowhere/*.sql", "the seed nowhere/*.sql matches no file."),
         ("seeds/bad.sql", r"seeds/bad.sql:1: \connect is a command of psql's"),
+        ("seeds/empty.csv", "seeds/empty.csv:1: the first line names no column."),
         ("app:nope", "the seed app:nope cannot be imported: AttributeError"),
         ("nowhere:demo", "the seed nowhere:demo cannot be imported: ModuleNotFoundError"),
         ("app:db", "the seed app:db is no function."),
@@ -135,7 +135,7 @@ def test_a_file_that_fails(
 def test_what_is_refused_before_anything_is_made(
     shop: Project, server: Server, dbname: str, seed: str, message: str
 ) -> None:
-    shop.write({"seeds/bad.sql": "\\connect other\n"})
+    shop.write({"seeds/bad.sql": "\\connect other\n", "seeds/empty.csv": ""})
     declare(shop, seed)
     refused = shop.here("setup")
     assert refused.code in (1, 2)
@@ -188,7 +188,7 @@ def test_replace(shop: Project, server: Server, dbname: str) -> None:
     before = pets(server, dbname)
     asked = shop.here("seed", "--replace", input="no\n")
     assert "This database will lose the rows of the tables that seeds fill" in asked.err
-    assert 'Note: emptied first: owner, public.pet, "owner", "pet"' in asked.err
+    assert 'Note: emptied first: public.owner, public.pet, "owner", "pet"' in asked.err
     assert pets(server, dbname) == before
     assert shop.here("seed", "--replace", input=f"{dbname}\n").code == 0
     assert pets(server, dbname) == before
@@ -200,6 +200,44 @@ def test_replace(shop: Project, server: Server, dbname: str) -> None:
     assert shop.here("unprotect", "-f").code == 0
     nothing = error(shop.here("seed", "--replace", "-f", "--seed", "app:demo"))
     assert "no file among the seeds fills a table" in nothing
+
+
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        (("app:demo", "seeds/pet.csv"), "--replace needs the files before the functions and commands"),
+        (("seeds/owner.csv", "app:demo", "seeds/pet.csv"), "--replace needs the files before the functions"),
+        (("seeds/path.sql",), "seeds/path.sql sets the search_path, so that nobody can tell which owner"),
+    ],
+)
+def test_what_replace_refuses(
+    shop: Project, server: Server, dbname: str, seeds: tuple[str, ...], message: str
+) -> None:
+    """It would empty what an earlier seed has written, or another table of that name."""
+    declare(shop, "seeds/base.sql")
+    assert shop.here("setup").code == 0
+    before = pets(server, dbname)
+    shop.write({"seeds/path.sql": "SET search_path = other; INSERT INTO owner (id) VALUES (7)"})
+    flags = [word for seed in seeds for word in ("--seed", seed)]
+    assert message in error(shop.here("seed", "--replace", "-f", *flags))
+    assert pets(server, dbname) == before
+
+
+def test_a_commit_in_a_file_does_not_end_the_transaction(shop: Project, server: Server, dbname: str) -> None:
+    declare(shop, "seeds/base.sql")
+    assert shop.here("setup").code == 0
+    before = pets(server, dbname)
+    shop.write({"x.sql": "INSERT INTO pet (name) VALUES ('half'); COMMIT -- done\n; SELECT 1/0"})
+    assert "x.sql:2: division by zero" in error(shop.here("seed", "--replace", "-f", "--seed", "x.sql"))
+    assert pets(server, dbname) == before
+
+
+def test_small_things(shop: Project, server: Server, dbname: str) -> None:
+    shop.write({"zero/pet.csv": "id,name\n0,zero\n"})
+    declare(shop, "zero/pet.csv", "zero/*.csv")
+    assert shop.here("setup").code == 0
+    assert pets(server, dbname) == ["zero"], "a file that two patterns match is loaded once"
+    assert "cannot be read: No closing quotation" in error(shop.here("seed", "--seed", "flask x 'y"))
 
 
 def test_a_table_that_others_refer_to_is_not_emptied(shop: Project, server: Server, dbname: str) -> None:

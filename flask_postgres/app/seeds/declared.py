@@ -106,11 +106,14 @@ def read(declarations: t.Sequence[str]) -> tuple[Seed, ...]:
     found: list[Seed] = []
     for text in declarations:
         if text.startswith(COMMAND):
-            found.append(AppCommand(tuple(shlex.split(text.removeprefix(COMMAND)))))
+            try:
+                found.append(AppCommand(tuple(shlex.split(text.removeprefix(COMMAND)))))
+            except ValueError as error:
+                raise AppError(f"the seed {text} cannot be read: {error}.") from None
         elif FUNCTION.fullmatch(text):
             found.append(Function(text))
         else:
-            found += _files(text)
+            found += (file for file in _files(text) if file not in found)
     return tuple(found)
 
 

@@ -22,8 +22,13 @@ class Statement(t.NamedTuple):
     @property
     def table(self) -> str | None:
         """The table that it fills, as it is written; None where it fills none."""
-        found = _FILLS.match(self.text)
+        found = _FILLS.match(_without_comments(self.text))
         return found["table"].strip() if found else None
+
+    @property
+    def moves(self) -> bool:
+        """Whether it may let the names of tables mean others."""
+        return "search_path" in self.text.lower()
 
 
 def statements(text: str, *, name: str) -> t.Iterator[Statement]:
@@ -46,12 +51,19 @@ def statements(text: str, *, name: str) -> t.Iterator[Statement]:
         body = text[start:end].strip().rstrip(";").rstrip()
         position = end
         data = None
-        if _COPIES.search(_without_comments(body)):
+        plain = _without_comments(body)
+        if _COPIES.search(plain):
             data, position = _data(text, end, name)
-        if _TRANSACTION.fullmatch(body):
+        if _NOT_IN_ONE.match(plain):
+            raise AppError(
+                f"{name}:{line}: a seed cannot roll back, or prepare: all seeds are one transaction."
+            )
+        if _STRINGS.match(plain):
+            raise AppError(
+                f"{name}:{line}: a seed is read with standard_conforming_strings on, and keeps it."
+            )
+        if _TRANSACTION.match(plain):
             continue
-        if _ROLLBACK.match(body):
-            raise AppError(f"{name}:{line}: a seed cannot roll back: all seeds are one transaction.")
         yield Statement(body, line, data)
 
 
@@ -68,13 +80,17 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _COPIES = re.compile(r"^copy\b.*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
-_TRANSACTION = re.compile(
-    r"(?:begin|start\s+transaction|commit|end)(?:\s+(?:work|transaction))?", re.IGNORECASE
-)
-_ROLLBACK = re.compile(r"(?:rollback|abort)\b", re.IGNORECASE)
-_FILLS = re.compile(
-    r'(?:copy|insert\s+into)\s+(?P<table>(?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))?)',
+_TRANSACTION = re.compile(r"(?:begin|start|commit|end)\b(?!\s+prepared)", re.IGNORECASE)
+_NOT_IN_ONE = re.compile(
+    r"(?:rollback|abort)\b(?!\s+(?:(?:work|transaction)\s+)?to\b)|prepare\s+transaction\b|\w+\s+prepared\b",
     re.IGNORECASE,
+)
+_STRINGS = re.compile(
+    r"set\b.*\bstandard_conforming_strings\b.*\b(?:off|false|0)\b", re.IGNORECASE | re.DOTALL
+)
+_NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
+_FILLS = re.compile(
+    rf"(?:insert\s+into\s+|copy\s+(?=[^;]*?\sfrom\s))(?P<table>{_NAME}(?:\s*\.\s*{_NAME})?)", re.IGNORECASE
 )
 _PASSED_OVER = re.compile(r"\\(?:un)?restrict\b[^\n]*")
 _COMMAND = re.compile(r"\\\S*")

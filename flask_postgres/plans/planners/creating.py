@@ -58,7 +58,7 @@ def _fill_empty(case: Situation, target: Database, content: Inside) -> Plan:
     """Plan to initialize a database in which the app has nothing yet: all or nothing, as for a new one."""
     outcome = f'database "{case.name}" already exists, and is empty'
     if not content.may_create:
-        steps: tuple[Step, ...] = tuple(filling(case, transient=False, said=True))
+        steps: tuple[Step, ...] = tuple(filling(case, transient=False, said=True, new=True))
     else:
         first = SetAsideInside(old=target, inside=content, by=case.by, keep=True)
         done = (f'database "{case.name}" was initialized', *seeded(case))

@@ -130,10 +130,12 @@ def filling(
     aside: str | None = None,
     transient: bool = True,
     said: bool = False,
+    new: bool | None = None,
 ) -> t.Iterator[Step]:
     """Yield the steps that fill a database which has its real name: what settings name, then the app.
 
     :param former: the database that it replaces.
+    :param new: whether there was nothing in it before, so that seeds run; None where ``transient`` tells.
     :param aside: see :class:`Initialize`; so for the others.
     """
     request, role = case.request, case.facts.role.name
@@ -155,8 +157,8 @@ def filling(
             commits=request.init_commits,
             said=said,
         )
-    if request.initializes and request.seeds and transient:
-        yield RunSeeds(name=case.name, seeds=request.seeds, said=said)
+    if request.initializes and request.seeds and (transient if new is None else new):
+        yield RunSeeds(name=case.name, seeds=request.seeds, transient=transient, said=said)
 
 
 def finish(

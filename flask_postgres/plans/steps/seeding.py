@@ -10,6 +10,7 @@ import itertools
 import typing as t
 from pathlib import Path
 
+from ...app.faults import shown_path
 from ...app.seeds.declared import CsvFile, Seed, SqlFile
 from ...app.seeds.script import Statement, statements
 from ...errors import AppError, Refused, ServerError
@@ -18,6 +19,7 @@ from ...postgres.facts import Facts
 from ...postgres.failures import ScriptFailed, of_the_apps_statements
 from ...postgres.marks import State
 from ...postgres.session import Session
+from ...remedies import Option
 from .. import preflight
 from ..context import StepContext
 from .base import FILL, Faults, Step
@@ -66,10 +68,35 @@ class RunSeeds(Step):
                     _statements(seed)
                 except AppError as error:
                     yield error
-        if self.replace and not self.tables:
-            yield Refused("no file among the seeds fills a table: there is nothing to empty.")
+            elif isinstance(seed, CsvFile):
+                try:
+                    _columns(seed)
+                except AppError as error:
+                    yield error
+        if self.replace:
+            yield from self._not_replaced()
         if self.replace and facts.target is not None and facts.target.state is State.PROTECTED:
             yield preflight.protected(self.name)
+
+    def _not_replaced(self) -> Faults:
+        """Yield why the tables cannot be emptied first: that must be what the files fill, and no more."""
+        if not self.tables:
+            yield Refused("no file among the seeds fills a table: there is nothing to empty.")
+            return
+        order = [of_files for of_files, _ in itertools.groupby(self.seeds, _is_file)]
+        if order not in ([True], [True, False]):
+            yield Refused(
+                "--replace needs the files before the functions and commands: it would empty theirs.",
+                remedy=Option("Name the files alone: {}", "seed", "seeds/*.csv"),
+            )
+        for seed in self.seeds:
+            found = _statements(seed) if isinstance(seed, SqlFile) else ()
+            short = [one.table for one in found if one.table is not None and "." not in one.table]
+            if short and any(one.moves for one in found):
+                yield Refused(
+                    f"{seed} sets the search_path, so that nobody can tell which {short[0]} to empty.",
+                    remedy="Write the schemas of its tables",
+                )
 
     def run(self, context: StepContext) -> None:
         context.release()
@@ -143,14 +170,22 @@ def _load_sql(session: Session, seed: SqlFile) -> None:
 
 
 def _load_csv(session: Session, table: str, seed: CsvFile) -> None:
+    columns = _columns(seed)
+    with _opened(seed.path) as file, _named(str(seed)):
+        session.script(tables.copying(table, columns), file)
+    tables.advance_sequences(session, table, columns)
+
+
+def _columns(seed: CsvFile) -> list[str]:
+    """Return the columns that a file names.
+
+    :raises AppError: if it names none, or cannot be read.
+    """
     with _opened(seed.path) as file:
         columns = tables.header(file)
-        if not columns:
-            raise AppError(f"{seed}:1: the first line names no column.")
-        file.seek(0)
-        with _named(str(seed)):
-            session.script(tables.copying(table, columns), file)
-    tables.advance_sequences(session, table, columns)
+    if not columns:
+        raise AppError(f"{seed}:1: the first line names no column.")
+    return columns
 
 
 @contextlib.contextmanager
@@ -192,6 +227,6 @@ def _opened(path: Path) -> t.Iterator[io.TextIOWrapper]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield file
     except UnicodeDecodeError:
-        raise AppError(f"the seed {path.name} is not in UTF-8.") from None
+        raise AppError(f"the seed {shown_path(str(path))} is not in UTF-8.") from None
     except OSError as error:
-        raise AppError(f"the seed {path.name} cannot be read: {error.strerror}.") from None
+        raise AppError(f"the seed {shown_path(str(path))} cannot be read: {error.strerror}.") from None
