@@ -18,30 +18,36 @@ MARKER = (
     'rolled back after it; with "copy", a fresh copy.'
 )
 GUARD = "_postgres_run"
+RUN: pytest.StashKey[Run] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Set the guard and the databases up before any other fixture, such as one that makes tables."""
-    for item in items:
-        names: list[str] = getattr(item, "fixturenames", [])
-        if "postgres_db" in names:
-            first = (GUARD, "postgres_db")
-            names[:] = [*first, *(name for name in names if name not in first)]
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Set the guard up before any other fixture of the run, and the databases before those of a test."""
+    closures: list[list[str]] = [getattr(item, "fixturenames", []) for item in session.items]
+    if not any("postgres_db" in names for names in closures):
+        return
+    for names in closures:
+        first = (GUARD, "postgres_db") if "postgres_db" in names else (GUARD,)
+        names[:] = [*first, *(name for name in names if name not in first)]
 
 
-def pytest_runtest_logstart(nodeid: str) -> None:
-    _name(nodeid)
-
-
-def _name(nodeid: str) -> None:
-    """Tell the guard, once there is one, which test runs."""
-    guard = sys.modules.get("flask_postgres.testing.guard")
-    if guard is not None:
-        vars(guard)["current_test"] = nodeid
+@pytest.hookimpl(hookwrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[t.Any], request: pytest.FixtureRequest
+) -> t.Generator[None, t.Any, None]:
+    """Guard the fixture ``app`` of tests that do not take ``postgres_db``, too."""
+    run = request.session.stash.get(RUN, None)
+    if run is None or fixturedef.argname != "app":
+        yield
+        return
+    with run.guard.of_the_app_fixture():
+        outcome = yield
+    if outcome.excinfo is None:
+        run.refuse(outcome.get_result())
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +57,11 @@ def _postgres_run(request: pytest.FixtureRequest) -> t.Iterator[Run]:
     from .testing.run import running
 
     with running(str(request.config.rootpath)) as run:
-        yield run
+        request.session.stash[RUN] = run
+        try:
+            yield run
+        finally:
+            del request.session.stash[RUN]
 
 
 @pytest.fixture
@@ -60,7 +70,6 @@ def postgres_db(request: pytest.FixtureRequest, _postgres_run: Run) -> t.Iterato
 
     The app is that of the fixture ``app``, or else the one that the ``flask`` command would load.
     """
-    _name(request.node.nodeid)
     marker = request.node.get_closest_marker("postgres")
     isolation = marker.kwargs.get("isolation", "rollback") if marker is not None else "rollback"
     with _postgres_run.database(_app(request, _postgres_run), isolation=isolation) as db:

@@ -86,9 +86,18 @@ TESTS = """
             connection.execute(sa.text("DELETE FROM pet"))
         assert client.get("/").json == ["from init", "Fido", "by the engine"]
 
+    @pytest.mark.parametrize("n", range(2))
+    def test_commits_beside_sqlalchemy_do_not_stay(client, postgres_db, n):
+        raw = db.engine.raw_connection()
+        raw.cursor().execute("INSERT INTO pet (name) VALUES ('by the driver')")
+        raw.commit()
+        raw.close()
+        assert client.get("/").json == ["from init", "by the driver"]
+
     @pytest.mark.postgres(isolation="copy")
     @pytest.mark.parametrize("n", range(2))
-    def test_a_copy(client, postgres_db, n):
+    def test_a_copy(app, client, postgres_db, n):
+        assert "~test~" in app.config["SQLALCHEMY_DATABASE_URI"]
         client.post("/Fido")
         assert client.get("/").json == ["from init", "Fido"]
         with db.engine.connect() as connection:
@@ -145,7 +154,7 @@ def leftovers(server: Server, dbname: str) -> list[str]:
 )
 def test_on_a_server_that_is_there(shop: Project, server: Server, dbname: str, workers: list[str]) -> None:
     code, printed = run(shop, *workers, **on(server))
-    assert (code, "6 passed" in printed) == (0, True), printed
+    assert (code, "8 passed" in printed) == (0, True), printed
     assert oid(server, dbname) is None, "the app's own database was neither made nor needed"
     assert leftovers(server, dbname) == []
 
@@ -159,7 +168,7 @@ def test_on_a_server_of_its_own(shop: Project, server: Server, dbname: str, work
         folder = pathlib.Path(name)
         folder.chmod(0o755)  # the server's account has to get in
         code, printed = run(shop, *workers, TMPDIR=name)
-        assert (code, "6 passed" in printed) == (0, True), printed
+        assert (code, "8 passed" in printed) == (0, True), printed
         wait_until(lambda: not any(folder.glob("flask-postgres-tests-*/*")), what="the end of the server")
     assert oid(server, dbname) is None
 
@@ -194,9 +203,13 @@ def test_killed_in_the_middle(shop: Project, server: Server, dbname: str) -> Non
 
 
 OWN = """
+    import socket
+
     import psycopg
     import pytest
     import sqlalchemy
+    from psycopg import connect as psycopg_connect
+    from psycopg2 import connect as psycopg2_connect
 
     def test_by_the_driver(postgres_db):
         with pytest.raises(Exception, match="test_by_the_driver would have opened the app's own database"):
@@ -212,6 +225,26 @@ OWN = """
         with pytest.raises(Exception, match="test_by_another_driver would have opened the app's own"):
             engine.connect()
 
+    URL = sqlalchemy.make_url({uri!r})
+    SERVER = dict(user=URL.username, password=URL.password)
+    PORT = str(URL.port)
+    WAYS = [
+        (psycopg_connect, dict(host=URL.host, port=PORT, dbname=URL.database)),
+        (psycopg2_connect, dict(host=URL.host, port=PORT, dbname=URL.database)),
+        (psycopg.connect, dict(host="elsewhere", hostaddr="127.0.0.1", port=PORT, dbname=URL.database)),
+        (psycopg.connect, dict(host="127.0.0.1,127.0.0.1", port="1," + PORT, dbname=URL.database)),
+        (psycopg.connect, dict(host=URL.host, port=PORT)),
+        (psycopg.connect, dict(host=URL.host, dbname=URL.database)),
+    ]
+
+    @pytest.mark.parametrize("n", range(len(WAYS)))
+    def test_in_other_words(postgres_db, monkeypatch, n):
+        monkeypatch.setenv("PGDATABASE", URL.database)
+        monkeypatch.setenv("PGPORT", PORT)
+        connect, where = WAYS[n]
+        with pytest.raises(Exception, match="would have opened the app's own database"):
+            connect(**SERVER, **where)
+
     def test_without_the_fixture(app):
         from shop import db
         with app.app_context(), pytest.raises(Exception, match="test_without_the_fixture would have opened"):
@@ -224,7 +257,7 @@ def test_the_apps_own_database_cannot_be_reached(shop: Project, server: Server, 
     uri = full(server.uri(dbname, "psycopg"))
     shop.write({"test_shop.py": textwrap.dedent(OWN).format(uri=uri)})
     code, printed = run(shop, "-p", "no:randomly", **on(server))
-    assert (code, "4 passed" in printed) == (0, True), printed
+    assert (code, "10 passed" in printed) == (0, True), printed
 
 
 MAKES_TABLES = """
@@ -255,9 +288,26 @@ def test_an_app_fixture_that_makes_tables(shop: Project, server: Server, dbname:
 
 
 @pytest.mark.long
+def test_an_app_fixture_of_a_test_without_ours(shop: Project, server: Server, dbname: str) -> None:
+    """Its end would have dropped the tables of the app's own database."""
+    server.execute(f"CREATE DATABASE {dbname} OWNER app_dev")
+    server.execute("CREATE TABLE pet (id int, name text)", dbname=dbname)
+    server.execute("ALTER TABLE pet OWNER TO app_dev", dbname=dbname)
+    conftest = textwrap.dedent(MAKES_TABLES).format(scope='(scope="session")')
+    tests = "def test_first(app): pass\ndef test_second(postgres_db): pass\n"
+    shop.write({"conftest.py": conftest, "test_shop.py": tests})
+    code, printed = run(shop, "-p", "no:randomly", **on(server))
+    assert code == 1
+    assert 'test_first: the fixture "app" opens database' in printed
+    assert server.execute("SELECT count(*) FROM pg_class WHERE relname = 'pet'", dbname=dbname) == [(1,)]
+
+
+@pytest.mark.long
 def test_what_is_refused(shop: Project, server: Server, dbname: str) -> None:
     shop.write({"test_shop.py": "def test_it(postgres_db): pass\n"})
     _, printed = run(shop, FLASK_POSTGRES_TEST_URI=full(server.uri(dbname)))
+    assert f'test_uri is the app\'s own database "{dbname}"' in printed
+    _, printed = run(shop, FLASK_POSTGRES_TEST_URI=full(server.uri(dbname)).replace("127.0.0.1", "localhost"))
     assert f'test_uri is the app\'s own database "{dbname}"' in printed
     marker = '@pytest.mark.postgres(isolation="none")'
     shop.write({"test_shop.py": f"import pytest\n\n{marker}\ndef test_it(postgres_db): pass\n"})

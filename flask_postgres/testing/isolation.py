@@ -20,7 +20,7 @@ class _OneConnection(StaticPool):
 
 
 @contextlib.contextmanager
-def rolled_back(engine: Engine, connection: t.Any) -> t.Iterator[None]:
+def rolled_back(engine: Engine, connection: t.Any) -> t.Iterator[Whole]:
     """Let an engine use one connection of its driver, and roll back whatever happens on it.
 
     Each transaction that SQLAlchemy begins is a savepoint, so that a commit of the app is seen by the rest of
@@ -28,7 +28,8 @@ def rolled_back(engine: Engine, connection: t.Any) -> t.Iterator[None]:
 
     :param connection: one that is in no transaction.
     """
-    dialect, savepoints = engine.dialect, _Savepoints(connection)
+    dialect, savepoints, whole = engine.dialect, _Savepoints(connection), Whole()
+    savepoints.execute("SAVEPOINT flask_postgres")
     hooks = {"do_begin": savepoints.begin, "do_commit": savepoints.commit, "do_rollback": savepoints.rollback}
     pool, before = engine.pool, {name: vars(dialect)[name] for name in hooks if name in vars(dialect)}
     engine.pool = _OneConnection(
@@ -36,13 +37,24 @@ def rolled_back(engine: Engine, connection: t.Any) -> t.Iterator[None]:
     )
     vars(dialect).update(hooks)
     try:
-        yield
+        yield whole
     finally:
         engine.pool = pool
         for name in hooks:
             del vars(dialect)[name]
         vars(dialect).update(before)
-        connection.rollback()
+        try:
+            savepoints.execute("ROLLBACK TO SAVEPOINT flask_postgres")
+        except Exception:  # COMMIT was sent in another way, or the connection is lost
+            whole.rolled_back = False
+        with contextlib.suppress(Exception):
+            connection.rollback()
+
+
+class Whole:
+    """Whether all of a test was rolled back: not where it has sent a COMMIT beside SQLAlchemy."""
+
+    rolled_back = True
 
 
 class _Savepoints:
@@ -56,7 +68,7 @@ class _Savepoints:
     def begin(self, checkout: t.Any) -> None:
         self._number += 1
         name = f"flask_postgres_{self._number}"
-        self._execute(f"SAVEPOINT {name}")
+        self.execute(f"SAVEPOINT {name}")
         self._open.append((id(checkout), name))
 
     def commit(self, checkout: t.Any) -> None:
@@ -65,7 +77,7 @@ class _Savepoints:
             return
         _, name = self._open.pop(place)
         if place == len(self._open):  # releasing an earlier one would end those of others
-            self._execute(f"RELEASE SAVEPOINT {name}")
+            self.execute(f"RELEASE SAVEPOINT {name}")
 
     def rollback(self, checkout: t.Any) -> None:
         place = self._place(checkout)
@@ -73,13 +85,13 @@ class _Savepoints:
             return
         _, name = self._open[place]
         del self._open[place:]
-        self._execute(f"ROLLBACK TO SAVEPOINT {name}")
-        self._execute(f"RELEASE SAVEPOINT {name}")
+        self.execute(f"ROLLBACK TO SAVEPOINT {name}")
+        self.execute(f"RELEASE SAVEPOINT {name}")
 
     def _place(self, checkout: t.Any) -> int | None:
         found = [place for place, (owner, _) in enumerate(self._open) if owner == id(checkout)]
         return found[-1] if found else None
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
         with contextlib.closing(self._connection.cursor()) as cursor:
             cursor.execute(statement)

@@ -13,7 +13,7 @@ import uuid
 from ..app.discovery import BindKey, Extension, find_extension
 from ..app.engines import is_postgresql
 from ..app.redirect import redirect
-from ..errors import AppError, UsageError
+from ..errors import AppError, FlaskPostgresError, UsageError
 from ..postgres import catalogue, ddl, marks
 from ..postgres.admin import Connector
 from ..postgres.marks import Mark, State
@@ -22,8 +22,8 @@ from ..settings.merge import resolve
 from ..settings.schema import Settings
 from ..uri import PostgresUri
 from . import server
-from .guard import Guard
-from .isolation import rolled_back
+from .guard import Guard, same
+from .isolation import Whole, rolled_back
 from .shared import Shared
 from .template import Filling
 
@@ -100,17 +100,20 @@ class Run:
         for made in self._made.values():
             made.session.close()
 
+    def refuse(self, app: t.Any) -> None:
+        """Refuse the databases of an app, whether or not its test takes one of ours."""
+        with contextlib.suppress(FlaskPostgresError):
+            self.guard.add(*_own(find_extension(app)).values())
+
     def _databases(self, app: Flask, extension: Extension) -> _Databases:
-        own = {
-            key: PostgresUri(found.url) for key, found in extension.engines().items() if is_postgresql(found)
-        }
+        own = _own(extension)
         if not own:
             raise AppError("the app has no PostgreSQL database, so there is nothing to make for tests.")
         known = tuple(own.values())
         if known not in self._made:
             self.guard.add(*known)
             settings = _settings(app, self._root)
-            if settings.test_uri is not None and any(_same(settings.test_uri, each) for each in known):
+            if settings.test_uri is not None and any(same(settings.test_uri, each) for each in known):
                 raise UsageError(f'test_uri is the app\'s own database "{settings.test_uri.dbname}".')
             with self._shared.alone():
                 self._made[known] = _Databases.make(self._shared, self._token, app, extension, own, settings)
@@ -172,7 +175,9 @@ class _Databases:
     @contextlib.contextmanager
     def rolled_back(self, extension: Extension) -> t.Iterator[None]:
         """Let the app use the databases of this process, and roll back what it does to them."""
+        used: list[Whole] = []
         with contextlib.ExitStack() as stack:
+            stack.callback(self._replace_unless_rolled_back, used)
             for key, engines in extension.all_engines().items():
                 if key not in self._own:
                     continue
@@ -182,15 +187,23 @@ class _Databases:
                             "an engine that speaks asyncio cannot be rolled back from outside.",
                             remedy='Mark the test with @pytest.mark.postgres(isolation="copy")',
                         )
-                    stack.enter_context(rolled_back(one, self._connection(extension, key)))
+                    used.append(stack.enter_context(rolled_back(one, self._connection(extension, key))))
             yield
+
+    def _replace_unless_rolled_back(self, used: t.Sequence[Whole]) -> None:
+        """Copy the template again where a test has left something in the databases of this process."""
+        if all(each.rolled_back for each in used):
+            return
+        self.close()
+        self._connections.clear()
+        self._own = self._copies()
 
     @contextlib.contextmanager
     def copied(self, extension: Extension) -> t.Iterator[None]:
         """Let the app use fresh databases, which are dropped afterwards."""
         fresh = self._copies()
         try:
-            with redirect(extension, self.app, self._uris(fresh)):
+            with redirect(extension, extension.app, self._uris(fresh)):
                 yield
         finally:
             self._drop(fresh)
@@ -247,6 +260,10 @@ def _sweep(session: Session, dbname: str) -> None:
             session.run(ddl.DropDatabase(item.name, force=True, if_exists=True), doing=f'drop "{item.name}"')
 
 
+def _own(extension: Extension) -> dict[BindKey, PostgresUri]:
+    return {key: PostgresUri(found.url) for key, found in extension.engines().items() if is_postgresql(found)}
+
+
 def _settings(app: Flask, root: pathlib.Path) -> Settings:
     return resolve(
         cli={},
@@ -257,7 +274,3 @@ def _settings(app: Flask, root: pathlib.Path) -> Settings:
         config_file=None,
         engine_url=lambda: None,
     ).settings
-
-
-def _same(one: PostgresUri, other: PostgresUri) -> bool:
-    return one.dbname == other.dbname and set(one.hosts) & set(other.hosts) != set()
