@@ -65,7 +65,8 @@ def test_all() -> None:
         assert getattr(flask_postgres, name) is not None
         assert name in dir(flask_postgres)
     others = {"PostgresUri", "Reporter", "create_all", "create_db", "database_exists", "drop_db"}
-    assert set(flask_postgres.__all__) == others | {"init_db_callback"} | classes().keys()
+    others |= {"init_db_callback", "worktree_uri"}
+    assert set(flask_postgres.__all__) == others | classes().keys()
 
 
 def test_no_other_name() -> None:
