@@ -145,7 +145,8 @@ def facts_of(task: Task, session: Session) -> Facts:
     if target is not None and target.abandoned:
         rows = _holds_rows(target, task.context.connector)
         facts = dataclasses.replace(facts, target=dataclasses.replace(target, holds_rows=rows))
-    if target is not None and facts.citus and task.request.may_destroy:
+    moves = task.request.may_destroy or task.request.command == "snapshot"
+    if target is not None and facts.citus and moves:
         facts = dataclasses.replace(facts, can=_with_citus(facts, target, task.context.connector))
     if target is not None and _reads_inside(task.request, facts):
         facts = _look_inside(facts, session, task.context.connector)

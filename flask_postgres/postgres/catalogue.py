@@ -133,7 +133,7 @@ def _trusted(
     if mark is None or mark.state is State.PROTECTED:
         return database
     ours = database.owner in owners or (database.owned and not role.superuser)
-    ours = ours or (missing and mark.state is State.KEPT)
+    ours = ours or (missing and role.superuser and mark.state is State.KEPT)
     if ours and mark.oid == database.oid and (server is None or mark.server == server):
         return database
     return dataclasses.replace(database, mark=None, stale_mark=mark, maker_alive=False)

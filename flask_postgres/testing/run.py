@@ -151,7 +151,8 @@ class _Databases:
             throwaway = server.of_the_run(shared, bin_dir=settings.server_bin_dir)
         address = settings.test_uri or throwaway.uri  # type: ignore[union-attr]
         templates = {key: marks.name_for_test(uri.dbname, token) for key, uri in own.items()}
-        made = shared.folder / f"templates-{app.import_name}"
+        names = hashlib.sha256("/".join(sorted(templates.values())).encode()).hexdigest()
+        made = shared.folder / f"templates-{names[:8]}"
         reach = Connector(uri=address.with_dbname(next(iter(templates.values()))), token=token)
         session = reach.admin()
         if not made.exists():

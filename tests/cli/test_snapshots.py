@@ -60,6 +60,16 @@ def test_there_and_back(shop: Project, server: Server, dbname: str, driver: str)
     assert pets(server, dbname) == ["Fido", "Rex"]
 
 
+def test_the_one_that_is_named(shop: Project, server: Server, dbname: str) -> None:
+    assert shop.here("snapshot", "save", "older").code == 0
+    server.execute("DELETE FROM pet", dbname=dbname)
+    assert shop.here("snapshot", "save", "newer").code == 0
+    assert shop.here("snapshot", "restore", "older", "-f").code == 0
+    assert pets(server, dbname) == ["Fido", "Rex"]
+    assert shop.here("snapshot", "drop", "older", "-f").code == 0
+    assert [each["name"] for each in listed(shop)] == ["newer"]
+
+
 def test_restoring_what_was_dropped(shop: Project, server: Server, dbname: str) -> None:
     """The snapshot has all that the database had."""
     server.execute(f"COMMENT ON DATABASE {dbname} IS 'mine'")

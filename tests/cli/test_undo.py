@@ -58,7 +58,8 @@ def test_undo_and_redo(shop: Project, server: Server, dbname: str, command: tupl
     assert pets(server, dbname) == ["Fido", "Rex"]
     assert shop.here("undo").code == 0
     assert everything(server, dbname) == new
-    assert len(kept(server, dbname)) == 1
+    (name,) = kept(server, dbname)
+    assert server.execute("SELECT datallowconn FROM pg_database WHERE datname = %s", name) == [(False,)]
 
 
 def test_undo_of_a_drop(shop: Project, server: Server, dbname: str) -> None:

@@ -383,9 +383,30 @@ def test_with_nodes_of_citus_what_is_in_the_database_is_replaced() -> None:
     assert made.notes[0].text.endswith("2 Citus worker nodes look this database up by its name")
 
 
-def test_a_drop_without_a_swap_keeps_nothing() -> None:
+def test_a_drop_without_a_swap_keeps_nothing_and_says_so() -> None:
     for can in (YUGABYTE, CITUS_NODES):
-        assert names(plan("drop", facts(SHOP, can=can))) == ["DropDatabase"]
+        made = plan("drop", facts(SHOP, can=can))
+        assert names(made) == ["DropDatabase"]
+        assert made.notes[0].text == f"this cannot be undone, because {can.reason}"
+        assert any("worker nodes stays there" in note.text for note in made.notes) == (not can.rename)
+
+
+def test_what_cannot_be_renamed_is_neither_swapped_back_nor_copied() -> None:
+    """A former database with nodes would be dropped by the next reset, its shards left on the workers."""
+    for can in (YUGABYTE, CITUS_NODES):
+        with pytest.raises(Refused, match=f"cannot be swapped back, because {can.reason}"):
+            plan("undo", facts(SHOP, kept(1), can=can))
+    with pytest.raises(Refused, match=f"cannot be copied, because {CITUS_NODES.reason}"):
+        plan("snapshot", facts(SHOP, can=CITUS_NODES))
+    with pytest.raises(Refused) as caught:
+        plan("restore", facts(SHOP, can=CITUS_NODES, snapshots=(kept(1),)))
+    assert str(caught.value).endswith(f"because {CITUS_NODES.reason}.")
+
+
+def test_what_is_in_a_closed_database_is_not_replaced() -> None:
+    closed = dataclasses.replace(SHOP, allow_connections=False)
+    with pytest.raises(Refused, match="is closed to connections"):
+        plan("reset", facts(closed), reset_with="schema")
 
 
 def test_sessions_of_citus_are_ended_without_asking() -> None:

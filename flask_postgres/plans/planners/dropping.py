@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ...postgres import marks
 from ..plan import Note, Plan
 from ..steps import DISCARD, CloseToOthers, DropDatabase, Step, Swap
@@ -22,6 +24,8 @@ def plan_drop(case: Situation) -> Plan:
     refuse_at_work(case)
     force = by_force(case, target)
     if target.invalid or not case.facts.can.swap:
+        if case.facts.can.reason is not None:
+            notes = (*_unkept(case), *notes)
         drop = DropDatabase(database=target, force=force)
         return Plan(request=case.request, steps=(drop, *former), destroys=target, notes=notes)
     if not case.facts.role.createdb:
@@ -44,6 +48,16 @@ def plan_drop(case: Situation) -> Plan:
         drop = DropDatabase(database=target, aside=aside, phase=DISCARD)
         steps = (*close, swap, drop, *discarding_kept(case))
     return Plan(request=case.request, steps=steps, destroys=target, notes=notes)
+
+
+def _unkept(case: Situation) -> t.Iterator[Note]:
+    """Say what a server that cannot swap databases makes of a drop."""
+    can = case.facts.can
+    yield Note(f"this cannot be undone, because {can.reason}")
+    if not can.rename:
+        yield Note(
+            "what its distributed tables have on the worker nodes stays there: drop these tables first"
+        )
 
 
 def plan_reset(case: Situation) -> Plan:

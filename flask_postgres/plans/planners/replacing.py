@@ -8,7 +8,8 @@ from ...errors import Refused
 from ...postgres import marks
 from ...postgres.facts import Database, Facts, Parameter
 from ...postgres.marks import State
-from ...remedies import Command, Option
+from ...remedies import Command, Option, Sql
+from .. import preflight
 from ..plan import Note, Plan, Request
 from ..steps import (
     REPLACE,
@@ -102,7 +103,10 @@ def why_inside(request: Request, facts: Facts) -> str | None:
 
 def _replace_inside(case: Situation, old: Database, reason: str) -> Plan:
     request, content = case.request, case.facts.inside
-    assert content is not None, "the engine has looked"
+    if content is None:  # the engine looks wherever it is let in
+        message = f'database "{case.name}" is closed to connections, so nothing in it can be replaced.'
+        allow = f"ALTER DATABASE {preflight.quoted(case.name)} ALLOW_CONNECTIONS true"
+        raise Refused(message, remedy=Sql("As its owner, run", allow))
     force = request.force_disconnect or not all(session.counted for session in old.sessions)
     first = SetAsideInside(old=old, inside=content, by=case.by, force=force)
     outcomes = [f'database "{case.name}" was emptied']
@@ -201,9 +205,11 @@ def _cannot_replace(case: Situation) -> Refused:
     """Return the refusal to drop a database first that cannot be replaced all or nothing."""
     can = case.facts.can
     message = f'database "{case.name}" cannot be replaced, all or nothing, because {can.reason}.'
+    if case.request.command == "restore":
+        return Refused(message)
     if can.transactional_ddl:
         return Refused(message, remedy=Option("Replace what is in it: {}", "reset_with", "schema"))
-    return Refused(message, remedy=(Command("Drop it", "drop"), Command("and create it anew", "setup")))
+    return Refused(message, remedy=Command("If it may be lost, drop it before the next setup", "drop"))
 
 
 def _drop_first(case: Situation, old: Database) -> Plan:

@@ -30,6 +30,8 @@ def plan_snapshot(case: Situation) -> Plan:
         raise DatabaseMissing(message, remedy=Command("Create and fill it", "setup"))
     if target.invalid:
         raise invalid(target)
+    if not facts.can.rename:
+        raise Refused(f'database "{case.name}" cannot be copied, because {facts.can.reason}.')
     label = time_text(facts.now) if request.snapshot is None else request.snapshot
     _check(label)
     if any(item.called == label for item in facts.snapshots):

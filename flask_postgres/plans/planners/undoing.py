@@ -31,6 +31,8 @@ def plan_undo(case: Situation) -> Plan:
         raise invalid(former)
     if target is not None and target.invalid:
         raise invalid(target)
+    if target is not None and not case.facts.can.swap:
+        raise Refused(f'database "{case.name}" cannot be swapped back, because {case.facts.can.reason}.')
     outcomes: list[str | Command] = [f'database "{case.name}" was put back']
     if target is not None:
         outcomes.append(Command("the one that had its place is kept", "undo"))
