@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .remedies import Remedies, Remedy, as_tuple, for_python, joined
+from .remedies import Remedies, Remedy, apart, as_tuple, for_python
 
 
 class FlaskPostgresError(Exception):
@@ -65,7 +65,11 @@ class FlaskPostgresError(Exception):
 
         :param render: renders a remedy for whoever reads it.
         """
-        return joined(self.message, notes=self.notes, remedies=[render(item) for item in self.remedies])
+        return " ".join(filter(None, self.parts(render)))
+
+    def parts(self, render: t.Callable[[Remedy], str]) -> tuple[str, str]:
+        """Return what is wrong, and what to do, which may be nothing."""
+        return apart(self.message, notes=self.notes, remedies=[render(item) for item in self.remedies])
 
 
 class UsageError(FlaskPostgresError):

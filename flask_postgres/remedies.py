@@ -69,18 +69,17 @@ def for_python(remedy: Remedy) -> str:
     return for_shell(remedy)
 
 
-def for_shell(remedy: Remedy, *, flags: t.Sequence[str] = (), app: str | None = None) -> str:
+def for_shell(remedy: Remedy, *, flags: t.Sequence[str] = (), flask: str = "flask") -> str:
     """Return a remedy as it is shown to somebody who typed a command.
 
     :param flags: the flags that a command needs to be about the same database: ``["--uri", "postgresql:…"]``.
-    :param app: the app that the user named with ``flask --app``.
+    :param flask: how the user called ``flask``, with the app that was named to it.
     """
     if isinstance(remedy, Command):
-        flask = ["flask"] if app is None else ["flask", "--app", app]
         given = shlex.split(remedy.arguments)
         first = 2 if given[0] in GROUPS else 1
         quoted = [*map(shlex.quote, flags), *map(shlex.quote, given[first:])]
-        words = [*flask, "psql", *given[:first], *quoted]
+        words = [flask, "psql", *given[:first], *quoted]
         return f"{remedy.purpose}: {' '.join(words)}"
     if isinstance(remedy, Sql):
         return f"{remedy.purpose}: {remedy.statement}"
@@ -92,14 +91,19 @@ def for_shell(remedy: Remedy, *, flags: t.Sequence[str] = (), app: str | None = 
 
 def joined(message: str, *, notes: t.Sequence[str] = (), remedies: t.Sequence[str] = ()) -> str:
     """Return one line: what is wrong, what else is true, and last what to do, so that it can be copied."""
+    return " ".join(filter(None, apart(message, notes=notes, remedies=remedies)))
+
+
+def apart(message: str, *, notes: t.Sequence[str] = (), remedies: t.Sequence[str] = ()) -> tuple[str, str]:
+    """Return what is wrong, with what else is true; and what to do, which may be nothing."""
     if not notes and not remedies:
-        return message
-    sentences = [_ended(sentence) for sentence in (message, *notes)]
-    if remedies:
-        first, *others = remedies
-        first = first.rstrip(".") if others else first
-        sentences.append(", or ".join([first, *(item[0].lower() + item[1:] for item in others)]))
-    return " ".join(sentences)
+        return message, ""
+    said = " ".join(_ended(sentence) for sentence in (message, *notes))
+    if not remedies:
+        return said, ""
+    first, *others = remedies
+    first = first.rstrip(".") if others else first
+    return said, ", or ".join([first, *(item[0].lower() + item[1:] for item in others)])
 
 
 def _ended(sentence: str) -> str:

@@ -115,6 +115,25 @@ class Project:
         """Run ``flask …`` in an interpreter that has imported nothing yet."""
         return finish(self.start(*arguments), timeout=timeout)
 
+    def on_terminal(self, *arguments: str, typed: str = "", timeout: float = 90) -> Result:
+        """Run ``flask …`` with a terminal, which is 80 columns wide; what it shows is ``out``."""
+        import pty
+
+        controller, terminal = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flask", *arguments], cwd=self.folder, env=self.env,
+            stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+        )  # fmt: skip
+        os.close(terminal)
+        os.write(controller, typed.encode())
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: the last program that had it open is gone
+            while part := os.read(controller, 65536):
+                shown += part
+        code = process.wait(timeout)
+        os.close(controller)
+        return checked(Result(code, shown.decode().replace("\r\n", "\n"), ""))
+
     def psql(self, *arguments: str, **options: t.Any) -> Result:
         """Run ``flask psql …``."""
         return self.run("psql", *arguments, **options)

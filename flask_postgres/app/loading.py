@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import sys
 import threading
 import types
 import typing as t
+from pathlib import Path
 
 from ..errors import AppNotLoaded, FlaskPostgresError, Interrupted
 from . import faults
@@ -162,7 +164,8 @@ def _not_loaded(error: BaseException, *, root: str | None) -> AppNotLoaded:
     if isinstance(error, NoAppException):
         # Flask puts the traceback of an ImportError into the message; the error itself is the context.
         if not isinstance(error.__context__, ImportError) or "Traceback" not in error.message:
-            return _chained(AppNotLoaded(" ".join(error.message.split())), error)
+            told = AppNotLoaded(" ".join(error.message.split()), remedy=_perhaps_here(error.message))
+            return _chained(told, error)
         error = error.__context__
     place = faults.at(faults.where(error, root=root))
     if faults.is_connection_failure(error):
@@ -174,6 +177,22 @@ def _not_loaded(error: BaseException, *, root: str | None) -> AppNotLoaded:
         return _chained(AppNotLoaded(f"{message} {faults.describe(error)}", remedy=hint), error)
     message = f"the app could not be loaded: {faults.describe(error)}{place}"
     return _chained(AppNotLoaded(message, remedy=_hint(error)), error)
+
+
+_MAKES_AN_APP = re.compile(r"\bFlask\(|\bdef (create|make)_app\b")
+_FILES_LOOKED_AT = 100
+
+
+def _perhaps_here(message: str) -> str | None:
+    """Return how to name the app, where Flask was told none and a file of the working directory makes one."""
+    if "Could not locate" not in message:
+        return None
+    found = []
+    for path in sorted([*Path().glob("*.py"), *Path().glob("*/__init__.py")])[:_FILES_LOOKED_AT]:
+        with contextlib.suppress(OSError):
+            if _MAKES_AN_APP.search(path.read_text(encoding="utf-8", errors="replace")):
+                found.append(path.parent.name or path.stem)
+    return f"Perhaps: flask --app {found[0]} psql …" if len(found) == 1 else None
 
 
 def _chained(error: AppNotLoaded, cause: BaseException) -> AppNotLoaded:

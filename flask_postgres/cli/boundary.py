@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -121,23 +122,35 @@ def redactor(ctx: click.Context) -> Redactor:
 
 
 def error_lines(ctx: click.Context, error: FlaskPostgresError) -> list[str]:
-    """Return the message of an error, followed by the reasons where there are several together."""
+    """Return the message of an error, followed by the reasons where there are several together.
+
+    On a terminal, what to do stands on a line of its own, so that a command in it is not broken.
+    """
     if isinstance(error, SettingsError) and len(error.faults) > 1:
         return [f"{len(error.faults)} settings are wrong:", *error.faults]
     if isinstance(error, PreflightFailed):
         render = in_shell(ctx)
         reasons = [reason.text(render) for reason in error.reasons]
         return [f"{len(reasons)} checks failed; nothing was changed:", *reasons]
-    return [error.text(in_shell(ctx))]
+    said, advice = error.parts(in_shell(ctx))
+    if advice and not sys.stderr.isatty():
+        return [f"{said} {advice}"]
+    return [said, advice] if advice else [said]
 
 
 def in_shell(ctx: click.Context) -> t.Callable[[Remedy], str]:
     """Return what renders a remedy with the flags that the user has typed, ready to copy."""
+    flags = ctx.find_root().meta.get(SELECTION, ())
+    return functools.partial(for_shell, flags=flags, flask=flask_command(ctx))
+
+
+def flask_command(ctx: click.Context) -> str:
+    """Return how the user called ``flask``: with the app that was named to it."""
     from flask.cli import ScriptInfo
 
     script, source = ctx.find_object(ScriptInfo), ctx.find_root().get_parameter_source("app")
     app = script.app_import_path if script and source is ParameterSource.COMMANDLINE else None
-    return functools.partial(for_shell, flags=ctx.find_root().meta.get(SELECTION, ()), app=app)
+    return f"flask --app {shlex.quote(app)}" if app else "flask"
 
 
 def one_line(text: str) -> str:
@@ -159,8 +172,9 @@ def _say(ctx: click.Context, lines: t.Sequence[str], error: BaseException) -> No
     first, *rest = lines
     label = click.style("Error:", fg="red", bold=True)
     click.echo(f"{label} {one_line(hide(first))}", err=True, color=colour(ctx))
+    several = isinstance(error, (SettingsError, PreflightFailed))
     for line in rest:
-        click.echo(f"  - {one_line(hide(line))}", err=True)
+        click.echo(f"  {'- ' if several else ''}{one_line(hide(line))}", err=True)
     if ctx.find_root().meta.get(VERBOSE):
         click.echo(hide("".join(traceback.format_exception(error))), err=True, nl=False)
 

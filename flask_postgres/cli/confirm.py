@@ -19,16 +19,25 @@ from ..sizes import size_text
 from .boundary import printable
 from .context import Invocation
 
+if t.TYPE_CHECKING:
+    from ..uri import PostgresUri
 
-def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], None]:
-    """Return what asks the user about each database at stake."""
+
+def confirmation(
+    invocation: Invocation, *, contents: t.Callable[[PostgresUri], str | None]
+) -> t.Callable[[t.Sequence[Planned]], None]:
+    """Return what asks the user about each database at stake.
+
+    :param contents: tells what is in a database, for somebody who reads the question; None where it cannot.
+    """
 
     def ask(planned: t.Sequence[Planned]) -> None:
-        for plan, facts, _ in planned:
+        for plan, facts, uri in planned:
             if plan.at_stake is None:
                 continue
+            holds = contents(uri) if sys.stdin.isatty() and plan.at_stake.name == uri.dbname else None
             lines = [
-                *_summary(plan.at_stake, facts),
+                *_summary(plan.at_stake, facts, holds),
                 *_former(plan, facts),
                 *(f"Note: {_text(invocation, note)}" for note in plan.notes),
             ]
@@ -40,7 +49,7 @@ def confirmation(invocation: Invocation) -> t.Callable[[t.Sequence[Planned]], No
             kind = "snapshot" if plan.at_stake.state is State.SNAPSHOT else "database"
             text = invocation.hide(f"This {kind} {_fate(plan)}:\n" + "\n".join(lines))
             click.echo(printable(text, keep="\n"), err=True)
-            _expect_name(invocation, plan.at_stake.called)
+            expect_name(invocation, plan.at_stake.called)
 
     return ask
 
@@ -72,13 +81,13 @@ def embedded_text(facts: Facts) -> str:
     return "" if uid is None else f", embedded, of another account of this machine (uid {uid})"
 
 
-def _summary(database: Database, facts: Facts) -> t.Iterator[str]:
+def _summary(database: Database, facts: Facts, holds: str | None) -> t.Iterator[str]:
     sessions = len([session for session in database.sessions if session.counted])
     rows = [
         ("server", facts.address + embedded_text(facts)),
         ("user", facts.role.name),
         ("snapshot" if database.state is State.SNAPSHOT else "database", database.called),
-        ("size", size_text(database.size)),
+        ("size", size_text(database.size) + (f", {holds}" if holds else "")),
         ("sessions", str(sessions)),
     ]
     return (f"  {name:<9} {value}" for name, value in rows)
@@ -107,9 +116,13 @@ def _compared(label: str, database: Database) -> str:
     return f'  {label}: "{database.name}" of the role "{database.owner}", {size_text(database.size)}'
 
 
-def _expect_name(invocation: Invocation, name: str) -> None:
+def expect_name(invocation: Invocation, name: str, *, of: str = "database") -> None:
+    """Read a name from the user.
+
+    :raises NotConfirmed: if it is another one, or none.
+    """
     # Not click.prompt: some of its versions write a blank on stdout, which is for data.
-    click.echo("Type the database name to confirm: ", nl=False, err=True)
+    click.echo(f"Type the {of} name to confirm: ", nl=False, err=True)
     try:
         answer = input()
     except UnicodeDecodeError:

@@ -64,3 +64,10 @@ class Console:
         text = one_line(self._hide(message))
         with contextlib.suppress(OSError):  # whoever reads it may be gone; the work goes on
             click.echo(click.style(text, **style), err=True, color=self._colour)
+
+
+def columns(rows: t.Sequence[t.Sequence[str]]) -> str:
+    """Return rows, the heads among them, with their cells below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(lines)

@@ -14,7 +14,7 @@ from werkzeug.utils import cached_property  # without a lock, which an app that 
 
 from ..errors import AppNotLoaded, EnvironmentNotAllowed, ExtensionNotFound, FlaskPostgresError, UsageError
 from ..redaction import Redactor
-from ..remedies import Option, Remedy
+from ..remedies import GROUPS, Option, Remedy
 from ..settings.schema import BY_NAME
 from .boundary import SELECTION, VERBOSE, in_shell, redactor
 from .console import Console
@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
     from ..uri import PostgresUri
 
 
-DESTRUCTIVE = ("drop", "reset", "unprotect", "shell")
+DESTRUCTIVE = ("drop", "reset", "unprotect", "shell", "delete")
 DESTRUCTIVE_FLAGS = ("overwrite", "discard", "force")
 """Commands that may destroy something, and flags with which others may."""
 
@@ -108,10 +108,15 @@ class Invocation:
         return self._resolve(app if app is not None or not self.only_looks else self.loaded.unready)
 
     @property
+    def command(self) -> str:
+        """The command, as it stands after ``flask psql``."""
+        group = self.ctx.parent.info_name if self.ctx.parent is not None else None
+        return f"{group} {self.ctx.info_name}" if group in GROUPS else str(self.ctx.info_name)
+
+    @property
     def only_looks(self) -> bool:
         """Whether the command changes no database, so that half an app's config is better than none."""
-        of_group = self.ctx.parent.info_name if self.ctx.parent is not None else None
-        return of_group == "server" or self.ctx.info_name in ("status", "wait")
+        return self.command.startswith("server ") or self.command in ("status", "wait")
 
     def _resolve(self, app: Flask | None) -> Resolution:
         from flask.helpers import get_debug_flag
@@ -190,7 +195,7 @@ class Invocation:
         """
         from ..settings.guard import refusal
 
-        command = f"flask psql {self.ctx.info_name}"
+        command = f"flask psql {self.command}"
         reason = refusal(self._resolution)
         if reason is not None:
             raise EnvironmentNotAllowed(f"{command} {reason}")

@@ -5,21 +5,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import sys
 import typing as t
 
 import click
 
 from ..app.engines import release_all
+from ..errors import FlaskPostgresError
 from ..plans import dry_run, engine, preflight
 from ..plans.context import StepContext
 from ..plans.engine import Task
 from ..plans.plan import CommandName, Request, app_role
 from ..postgres import ddl, marks
 from ..postgres.admin import Connector
+from ..postgres.contents import summary
 from ..postgres.drivers import administrative, libpq_arguments
 from ..sizes import in_bytes
 from . import scaffold, targets
 from .app_commands import check_command, run_command
+from .boundary import flask_command
 from .confirm import confirmation
 from .context import Invocation
 from .embedding import ensure_server, make_extensions, own_data_dir
@@ -57,7 +61,24 @@ def carry_out(command: CommandName, *, guarded: bool = True) -> None:
     if only_shown:
         _show(invocation, tasks)
         return
-    engine.run(tasks, confirm=None if invocation.options.get("force") else confirmation(invocation))
+    contents = functools.partial(_contents, invocation, {each.uri: each.keys[0] for each in chosen})
+    forced = invocation.options.get("force")
+    engine.run(tasks, confirm=None if forced else confirmation(invocation, contents=contents))
+    if command == "setup" and sys.stderr.isatty():
+        for each in chosen:
+            if holds := contents(each.uri):
+                invocation.reporter.note(f'database "{each.uri.dbname}" has {holds}')
+        invocation.reporter.note(f"Next: {flask_command(invocation.ctx)} run")
+
+
+def _contents(invocation: Invocation, keys: t.Mapping[PostgresUri, BindKey], uri: PostgresUri) -> str | None:
+    """Return what is in a target, in words; None where it cannot be asked, as one that is closed."""
+    with (
+        contextlib.suppress(FlaskPostgresError),
+        connector(invocation, uri, bind_key=keys[uri]).target() as session,
+    ):
+        return summary(session)
+    return None
 
 
 def connector(invocation: Invocation, uri: PostgresUri, *, bind_key: BindKey = None) -> Connector:

@@ -34,6 +34,9 @@ SERVER = ("server", "server_data_dir", "server_bin_dir")
 TARGET = ("target_database_uri", "admin_uri", "admin_dbname", "connect_timeout", *SERVER)
 INIT = ("init_with", "seed", "metadata")
 
+DAILY, NEW, CONNECTION = SECTIONS = ("Options", "The new database", "Connection and server")
+_SECTION = {**dict.fromkeys(CREATION, NEW), **dict.fromkeys(TARGET[1:], CONNECTION)}
+
 
 class Option(click.Option):
     """An option that no environment variable can set.
@@ -41,9 +44,25 @@ class Option(click.Option):
     Flask's group has the prefix FLASK: without this, ``FLASK_PSQL_DROP_FORCE=1`` would skip the confirmation.
     """
 
-    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+    def __init__(self, *args: t.Any, section: str = DAILY, **kwargs: t.Any) -> None:
         kwargs.setdefault("allow_from_autoenv", False)
         super().__init__(*args, **kwargs)
+        self.section = section
+
+
+class Command(click.Command):
+    """A command whose help gives the options of every day first, and the others in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {name: [] for name in SECTIONS}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections[getattr(parameter, "section", DAILY)].append(record)
+        for title, rows in sections.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
 
 class Seconds(click.FloatRange):
@@ -87,11 +106,11 @@ def common_options(function: F) -> F:
 
 
 def _setting_option(setting: Setting) -> t.Callable[[F], F]:
-    help_text = setting.help
+    help_text, section = setting.help, _SECTION.get(setting.name, DAILY)
     if setting.default not in (None, (), False):
         help_text += f"  [default: {setting.default}]"
     if any("/" in flag for flag in setting.flags):
-        return option(*setting.flags, setting.name, default=None, help=help_text)
+        return option(*setting.flags, setting.name, default=None, help=help_text, section=section)
     kind: t.Any = click.Choice(setting.choices) if setting.choices else click.STRING
     return option(
         *setting.flags,
@@ -101,6 +120,7 @@ def _setting_option(setting: Setting) -> t.Callable[[F], F]:
         multiple=setting.repeatable,
         metavar=setting.metavar,
         help=help_text,
+        section=section,
         shell_complete=completion.of_setting(setting),
     )
 

@@ -92,7 +92,7 @@ def _begin_again(invocation: Invocation, *, make: bool) -> None:
         return
     refusal = guard.refusal(resolution)
     if refusal is not None:
-        raise EnvironmentNotAllowed(f"flask psql {invocation.ctx.info_name} {refusal}")
+        raise EnvironmentNotAllowed(f"flask psql {invocation.command} {refusal}")
     server = ensure_server(invocation, settings, uri, start=True)
     admin_dbname = settings.admin_dbname if resolution.is_set("admin_dbname") else None
     reach = Connector(

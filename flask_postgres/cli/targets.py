@@ -55,7 +55,7 @@ def only(invocation: Invocation) -> Target:
     """
     found = chosen(invocation)
     if len(found) > 1:
-        raise UsageError(f"flask psql {invocation.ctx.info_name} is for one database: give one --bind-key.")
+        raise UsageError(f"flask psql {invocation.command} is for one database: give one --bind-key.")
     return found[0]
 
 

@@ -25,7 +25,7 @@ _BEFORE = "before"
 _OUR_ARGUMENTS = ("--auth=scram-sha-256", "--encoding=UTF8", f"--username={config.SUPERUSER}")
 
 
-def initialise(cluster: Cluster) -> None:
+def initialize(cluster: Cluster) -> None:
     """Make a new data folder: whole and marked as ours, or not at all.
 
     :raises EmbeddedServerError: if it cannot be made.
@@ -61,10 +61,9 @@ def _make_ours(fresh: Path, password: str) -> None:
 @contextlib.contextmanager
 def _staging(folder: Path, account: Account) -> t.Iterator[Path]:
     """Give a private folder to prepare things in, beside the data folder where that can be."""
-    prefix = f".{folder.name}.new-"
-    _remove_leftovers(folder, prefix)
+    remove_leftovers(folder)
     try:
-        stage = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+        stage = new_stage(folder)
     except OSError as error:
         if not folder.is_dir():
             raise location.unusable(folder, error) from None
@@ -100,9 +99,14 @@ def _set_aside(folder: Path, stage: Path) -> bool:
     return True
 
 
-def _remove_leftovers(folder: Path, prefix: str) -> None:
-    """Remove what a killed first start left; we hold the lock, so nobody is at work on it."""
-    for leftover in folder.parent.glob(f"{glob.escape(prefix)}*"):
+def new_stage(folder: Path) -> Path:
+    """Make a private folder beside a data folder, which a later command removes if we are killed."""
+    return Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed command left; we hold the lock, so nobody is at work on it."""
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.new-*"):
         if leftover.is_dir() and not leftover.is_symlink():
             _remove(leftover)
 
@@ -134,7 +138,7 @@ def _initdb(cluster: Cluster, fresh: Path, password_file: Path, password: str) -
             return
         if "invalid locale" not in answer.output:
             break
-    raise failed("The data folder could not be initialised", cluster, answer.output)
+    raise failed("The data folder could not be initialized", cluster, answer.output)
 
 
 def _locales(major: int) -> tuple[tuple[str, ...], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import typing as t
 from pathlib import Path
@@ -28,7 +29,7 @@ def launch(where: Place, *, bin_dir: Path | None, reporter: Reporter, follow: bo
     :raises EmbeddedServerError: if it cannot be brought up; what was there before is intact.
     """
     location.check(where.folder)
-    with _locked(where.folder):
+    with locked(where.folder):
         running = place.running(where)
         if running is None:
             running = _start(where, bin_dir=bin_dir, reporter=reporter)
@@ -57,7 +58,7 @@ def with_role(
     :param always: ask the server, even if this role and password were prepared before.
     """
     if always or not roles.is_prepared(where.folder, where.target):
-        with _locked(where.folder):
+        with locked(where.folder):
             _prepare(where, running, reporter=reporter, follow=follow)
     return serving(where, running)
 
@@ -82,7 +83,8 @@ def serving(where: Place, running: Postmaster) -> ServerInfo:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> t.Iterator[None]:
+def locked(folder: Path) -> t.Iterator[None]:
+    """Hold the lock of a data folder, whose parents are made."""
     try:
         copies.open_parents(folder)
         lock = locking.hold(folder)
@@ -106,8 +108,8 @@ def _start(where: Place, *, bin_dir: Path | None, reporter: Reporter) -> Postmas
         raise place.not_own(Path(where.target.host))
     made = Cluster(folder, found, runs_as)
     if not exists:
-        with reporter.progress(f"initialising PostgreSQL {found.version}"):
-            creation.initialise(made)
+        with reporter.progress(f"initializing PostgreSQL {found.version}"):
+            creation.initialize(made)
     listen = _listen(where)
     _note_run(made, listen)
     with reporter.progress("starting PostgreSQL"):
@@ -122,11 +124,19 @@ def _note_run(made: Cluster, listen: Listen) -> None:
         "port": listen.port,
         "version": made.binaries.version,
         "bin_dir": str(made.binaries.path),
+        "started_from": _working_folder(),
     }
     try:
         files.write_json(made.folder / location.RUN, known, owner=files.owner_of(made.folder))
     except OSError as error:
         raise cluster.failed(cluster.NOT_STARTED, made, error.strerror or str(error)) from None
+
+
+def _working_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
 
 
 def _listen(where: Place) -> Listen:

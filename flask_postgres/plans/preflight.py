@@ -18,7 +18,7 @@ from ..errors import (
     ServerError,
     Unsupported,
 )
-from ..postgres import ddl
+from ..postgres import clients, ddl
 from ..postgres.admin import APP_APPLICATION
 from ..postgres.facts import Database, Facts
 from ..postgres.marks import State
@@ -287,7 +287,11 @@ def protected(name: str) -> DatabaseProtected:
 def sessions_text(database: Database) -> str:
     """Name the first few sessions."""
     counted = [session for session in database.sessions if session.counted]
-    named = "; ".join(str(session) for session in counted[:SHOWN_SESSIONS])
+    shown = counted[:SHOWN_SESSIONS]
+    ours = clients.programs({one.port for one in shown if one.port and one.local})
+    named = "; ".join(
+        f"{one}: your own {ours[one.port]}" if one.local and one.port in ours else str(one) for one in shown
+    )
     more = len(counted) - SHOWN_SESSIONS
     return f"{named}; and {more} more" if more > 0 else named
 

@@ -48,6 +48,11 @@ class OtherSession:
         """Whether it is somebody else's: not our own process's, and not the daemon of Citus."""
         return not (self.own or self.citus)
 
+    @property
+    def local(self) -> bool:
+        """Whether it came over the loopback interface of the server's machine."""
+        return bool(self.address) and (self.address == "::1" or str(self.address).startswith("127."))
+
     def __str__(self) -> str:
         what = f' "{self.application}"' if self.application else ""
         where = f" from {self.address}" if self.address else ""

@@ -176,8 +176,14 @@ class _InUse(errors.DatabaseInUse):
 _NO_ICU = "Leave locale_provider and icu_locale out, or use a PostgreSQL that was built with ICU."
 
 _COLLATION = (
-    "The operating system's collations have changed. As a superuser, run in the template database: "
-    'ALTER DATABASE "template1" REFRESH COLLATION VERSION'
+    Option(
+        "The operating system's collations have changed. Take the template that has none: {}",
+        "template",
+        "template0",
+    ),
+    Sql(
+        "as a superuser in the template database, run", 'ALTER DATABASE "template1" REFRESH COLLATION VERSION'
+    ),
 )
 
 _BY_CODE: dict[str, tuple[_Kind, str | None]] = {

@@ -98,7 +98,7 @@ def test_every_command_in_working_order_with_its_help() -> None:
 
 def test_subcommands_in_order_with_a_help_that_is_not_cut_off() -> None:
     found = offered("server")
-    assert [item.value for item in found] == ["start", "stop", "status", "log"]
+    assert [item.value for item in found] == ["start", "stop", "status", "log", "list", "delete"]
     assert not [item.help for item in found if item.help.endswith("...")]
 
 

@@ -56,8 +56,17 @@ def parse(arguments: list[str]) -> None:
     command.make_context(name, arguments)
 
 
-def test_every_command_of_the_table_is_there() -> None:
-    assert set(COMMANDS) == set(COMMANDS)
+SERVER = ["start", "stop", "status", "log", "list", "delete"]
+
+
+def test_the_options_of_every_day_come_first(project: Project) -> None:
+    text = project.here("setup", "--help").out
+    assert re.findall(r"(?m)^(\w[\w ]+):$", text) == ["Options", "The new database", "Connection and server"]
+    daily, _, others = text.partition("The new database:")
+    for flag in ("--uri", "--if-missing", "--seed", "--dry-run", "--bind-key", "--verbose"):
+        assert flag in daily
+    for flag in ("--lc-collate", "--template", "--admin-uri", "--server-data-dir"):
+        assert flag in others
 
 
 def test_help_of_the_group(project: Project) -> None:
@@ -109,7 +118,7 @@ def test_commands_are_in_working_order_and_in_sections(project: Project) -> None
     assert listed == wanted
     assert next(iter(COMMANDS)) == "setup"
     commands_of_server = project.here("server", "--help").out.partition("Commands:")[2]
-    assert re.findall(r"(?m)^  (\w+)  ", commands_of_server) == ["start", "stop", "status", "log"]
+    assert re.findall(r"(?m)^  (\w+)  ", commands_of_server) == SERVER
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
@@ -170,7 +179,7 @@ def test_what_other_tools_take(project: Project, words: list[str], hint: str) ->
 
 
 def test_typing_error_in_a_subcommand(project: Project) -> None:
-    for typed, end in (("strat", 'Did you mean "start"?'), ("delete", "See: flask psql server --help")):
+    for typed, end in (("strat", 'Did you mean "start"?'), ("destroy", "See: flask psql server --help")):
         result = project.here("server", typed)
         assert result.code == 2
         assert result.err.splitlines()[-1] == f'Error: No such command "{typed}". {end}'

@@ -127,7 +127,7 @@ def open_folder(*, inside: str | None = None) -> t.Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def template() -> t.Iterator[Path]:
-    """Return a data folder that is initialised, has a role, and is stopped."""
+    """Return a data folder that is initialized, has a role, and is stopped."""
     with open_folder(inside=memory_disk()) as path:
         site = Site(path / "data", free_port())
         site.start()

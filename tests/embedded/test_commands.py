@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from flask_postgres import CannotConnect
 from flask_postgres.embedded import location, process
 from flask_postgres.postgres import admin
 
-from .conftest import Site
+from .conftest import Site, ask
 
 APP = """
 from flask import Flask
@@ -32,7 +33,12 @@ db = SQLAlchemy(app)
 
 
 def flask(
-    site: Site, *arguments: str, group: tuple[str, ...] = ("server",), uri: str = "", **settings: str
+    site: Site,
+    *arguments: str,
+    group: tuple[str, ...] = ("server",),
+    uri: str = "",
+    stdin: str = "",
+    **settings: str,
 ) -> subprocess.CompletedProcess[str]:
     app = site.data_dir.parent / "app.py"
     app.write_text(APP.format(uri=uri or site.uri().render(hide_password=False)))
@@ -44,7 +50,9 @@ def flask(
         **{f"FLASK_POSTGRES_{name.upper()}": value for name, value in settings.items()},
     }
     command = [sys.executable, "-m", "flask", "--app", "app", "psql", *group, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=app.parent, env=env, timeout=60)
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, cwd=app.parent, env=env, timeout=60
+    )
 
 
 def test_start_status_log_stop(site: Site) -> None:
@@ -189,3 +197,50 @@ def test_a_target_called_postgres(served: Site) -> None:
     for words in (["setup"], ["reset", "-f"], ["status"]):
         done = run(*words)
         assert done.returncode == 0, done.stderr
+
+
+# --- server list and server delete
+
+
+def test_servers_are_listed_and_deleted(served: Site) -> None:
+    """Protected, running and another name: refused. Then it is gone, with all that lay beside it."""
+    assert flask(served, "create", group=()).returncode == 0
+    listed = json.loads(flask(served, "list", "--json").stdout)
+    (found,) = [item for item in listed if item["folder"] == str(served.data_dir)]
+    assert (found["running"], found["port"], found["addresses"]) == (True, served.port, ["127.0.0.1"])
+    assert found["size_bytes"] > 10_000_000
+    assert str(served.data_dir) in flask(served, "list").stdout
+    running = flask(served, "delete", "-f")
+    assert (running.returncode, "is running" in running.stderr) == (1, True)
+    assert flask(served, "protect", group=()).returncode == 0
+    served.stop()
+    protected = flask(served, "delete", "-f")
+    assert (protected.returncode, 'protected databases: "shop"' in protected.stderr) == (1, True)
+    served.start()
+    assert flask(served, "unprotect", "-f", group=()).returncode == 0
+    served.stop()
+    kept = flask(served, "delete", stdin="shop\n")
+    assert (kept.returncode, "shop (" in kept.stderr, served.data_dir.exists()) == (1, True, True)
+    served.start()
+    assert ask(served.uri(), "SELECT 1", "shop") == 1
+    served.stop()
+    gone = flask(served, "delete", str(served.data_dir), stdin=f"{served.data_dir.name}\n")
+    assert (gone.returncode, served.data_dir.exists()) == (0, False), gone.stderr
+    assert [path.name for path in served.data_dir.parent.iterdir() if ".new-" in path.name] == []
+    again = flask(served, "delete", "-f", str(served.data_dir))
+    assert (again.returncode, "There is no embedded server in" in again.stderr) == (1, True)
+
+
+def test_a_server_that_cannot_be_looked_into_is_not_deleted(site: Site) -> None:
+    (site.data_dir / "global" / "pg_control").unlink()
+    refused = flask(site, "delete", "-f", str(site.data_dir))
+    assert refused.returncode == 1
+    assert "cannot be listed, so nothing was deleted" in refused.stderr
+    assert (site.data_dir / "PG_VERSION").exists()
+
+
+def test_a_folder_that_is_not_ours_is_not_deleted(site: Site, folder: Path) -> None:
+    (folder / "photo.jpg").write_text("x")
+    refused = flask(site, "delete", "-f", str(folder))
+    assert (refused.returncode, "was not made by Flask-Postgres" in refused.stderr) == (1, True)
+    assert (folder / "photo.jpg").exists()

@@ -228,7 +228,7 @@ def test_backends_that_outlive_a_killed_server(served: Site) -> None:
     assert stored(served)
 
 
-def test_a_command_that_is_killed_while_it_initialises(empty: Site) -> None:
+def test_a_command_that_is_killed_while_it_initializes(empty: Site) -> None:
     from .test_ordinary import in_another_process
 
     command = in_another_process(empty)
@@ -438,7 +438,7 @@ def fill(folder: Path, *, leave: int = 0) -> Path:
     return path
 
 
-def test_a_disk_too_full_to_initialise(small_disk: Path) -> None:
+def test_a_disk_too_full_to_initialize(small_disk: Path) -> None:
     site = Site(small_disk / "data", free_port())
     ballast = fill(small_disk, leave=10_000_000)
     with pytest.raises(EmbeddedServerError, match="is full") as error:

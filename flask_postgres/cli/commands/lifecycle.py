@@ -12,7 +12,9 @@ if t.TYPE_CHECKING:
     from ...plans.plan import CommandName
 
 
-@click.command("create", epilog="Example: flask psql create --uri postgresql://localhost/mydb")
+@click.command(
+    "create", cls=opt.Command, epilog="Example: flask psql create --uri postgresql://localhost/mydb"
+)
 @opt.setting_options(*opt.TARGET, *opt.CREATION)
 @opt.bind_options
 @opt.overwrite
@@ -31,7 +33,7 @@ def create(**_: t.Any) -> None:
     _carry_out("create")
 
 
-@click.command("init", epilog="Example: flask psql init --init-with create_all")
+@click.command("init", cls=opt.Command, epilog="Example: flask psql init --init-with create_all")
 @opt.setting_options(*opt.TARGET, "schemas", "extensions", "init_with", "metadata")
 @opt.bind_options
 @opt.dry_run
@@ -44,7 +46,7 @@ def init(**_: t.Any) -> None:
     _carry_out("init")
 
 
-@click.command("drop", epilog="Example, in a script: flask psql drop --force")
+@click.command("drop", cls=opt.Command, epilog="Example, in a script: flask psql drop --force")
 @opt.setting_options(*opt.TARGET)
 @opt.bind_options
 @opt.force
@@ -63,7 +65,9 @@ def drop(**_: t.Any) -> None:
     _carry_out("drop")
 
 
-@click.command("setup", epilog="Example, for a container that starts: flask psql setup --if-missing")
+@click.command(
+    "setup", cls=opt.Command, epilog="Example, for a container that starts: flask psql setup --if-missing"
+)
 @opt.setting_options(*opt.TARGET, *opt.CREATION, *opt.INIT)
 @opt.bind_options
 @opt.option("--if-missing", is_flag=True, help="Do nothing when the database exists and is complete.")
@@ -82,7 +86,7 @@ def setup(**_: t.Any) -> None:
     _carry_out("setup")
 
 
-@click.command("seed", epilog="Example: flask psql seed --seed 'seeds/*.csv' --replace")
+@click.command("seed", cls=opt.Command, epilog="Example: flask psql seed --seed 'seeds/*.csv' --replace")
 @opt.setting_options(*opt.TARGET, "seed")
 @opt.option("--replace", "replace_rows", is_flag=True, help="Empty the tables that files fill, first.")
 @opt.option("--save", "save", metavar="FOLDER", help="Write tables there as CSV, and load nothing.")
@@ -107,7 +111,7 @@ def seed(*, save: str | None, tables: tuple[str, ...], **_: t.Any) -> None:
     _carry_out("seed")
 
 
-@click.command("reset", epilog="Example: flask psql reset --force-disconnect")
+@click.command("reset", cls=opt.Command, epilog="Example: flask psql reset --force-disconnect")
 @opt.setting_options(*opt.TARGET, *opt.CREATION, *opt.INIT)
 @opt.bind_options
 @opt.force
@@ -124,7 +128,7 @@ def reset(**_: t.Any) -> None:
     _carry_out("reset")
 
 
-@click.command("undo", epilog="Example: flask psql undo --force-disconnect")
+@click.command("undo", cls=opt.Command, epilog="Example: flask psql undo --force-disconnect")
 @opt.setting_options(*opt.TARGET)
 @opt.bind_options
 @opt.option("--discard", is_flag=True, help="Drop what was set aside, instead of putting it back.")
@@ -142,7 +146,7 @@ def undo(*, discard: bool, **_: t.Any) -> None:
     _carry_out("undo_discard" if discard else "undo")
 
 
-@click.command("recover", epilog="Example: flask psql recover --dry-run")
+@click.command("recover", cls=opt.Command, epilog="Example: flask psql recover --dry-run")
 @opt.setting_options(*opt.TARGET)
 @opt.bind_options
 @opt.option("--discard", is_flag=True, help="Drop what was set aside, instead of putting it back.")
@@ -159,7 +163,9 @@ def recover(*, discard: bool, **_: t.Any) -> None:
     _carry_out("discard" if discard else "recover")
 
 
-@click.command("protect", epilog="Example: flask psql protect --uri postgresql://localhost/shop")
+@click.command(
+    "protect", cls=opt.Command, epilog="Example: flask psql protect --uri postgresql://localhost/shop"
+)
 @opt.setting_options(*opt.TARGET)
 @opt.bind_options
 @opt.dry_run
@@ -172,7 +178,7 @@ def protect(**_: t.Any) -> None:
     _carry_out("protect", guarded=False)
 
 
-@click.command("unprotect", epilog="Example: flask psql unprotect")
+@click.command("unprotect", cls=opt.Command, epilog="Example: flask psql unprotect")
 @opt.setting_options(*opt.TARGET)
 @opt.bind_options
 @opt.force

@@ -24,7 +24,7 @@ def command() -> None:
     """
 
 
-@command.command("save", epilog="Example: flask psql snapshot save before-upgrade")
+@command.command("save", cls=opt.Command, epilog="Example: flask psql snapshot save before-upgrade")
 @click.argument("label", metavar="[NAME]", required=False)
 @opt.setting_options(*opt.TARGET)
 @opt.bind_options
@@ -40,7 +40,7 @@ def save(**_: t.Any) -> None:
     _carry_out("snapshot")
 
 
-@command.command("list", epilog="Example, in a script: flask psql snapshot list --json")
+@command.command("list", cls=opt.Command, epilog="Example, in a script: flask psql snapshot list --json")
 @opt.setting_options(*opt.TARGET)
 @opt.bind_key
 @opt.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -64,12 +64,12 @@ def list_(*, as_json: bool, **_: t.Any) -> None:
     if as_json:
         click.echo(json.dumps([_as_json(item) for item in found], indent=2))
     elif found:
-        invocation.echo_data("\n".join(_as_table(found)))
+        invocation.echo_data(_as_table(found))
     else:
         invocation.reporter.note(f'there is no snapshot of database "{target.uri.dbname}"')
 
 
-@command.command("restore", epilog="Example: flask psql snapshot restore before-upgrade")
+@command.command("restore", cls=opt.Command, epilog="Example: flask psql snapshot restore before-upgrade")
 @click.argument("label", metavar="[NAME]", required=False)
 @opt.setting_options(*opt.TARGET)
 @opt.bind_options
@@ -89,7 +89,7 @@ def restore(**_: t.Any) -> None:
     _carry_out("restore")
 
 
-@command.command("drop", epilog="Example: flask psql snapshot drop before-upgrade")
+@command.command("drop", cls=opt.Command, epilog="Example: flask psql snapshot drop before-upgrade")
 @click.argument("label", metavar="NAME")
 @opt.setting_options(*opt.TARGET)
 @opt.bind_options
@@ -121,17 +121,15 @@ def _as_json(item: Database) -> dict[str, t.Any]:
     }
 
 
-def _as_table(found: t.Sequence[Database]) -> t.Iterator[str]:
+def _as_table(found: t.Sequence[Database]) -> str:
     from ...sizes import size_text
     from ..boundary import printable
     from ..confirm import time_text
+    from ..console import columns
 
     rows = [("NAME", "SAVED", "SIZE", "REVISION")]
     for item in found:
         revision = (item.mark.revision if item.mark else None) or "-"
         saved, size = time_text(item.kept_at), size_text(item.size)
-        saved, size = time_text(item.kept_at), size_text(item.size)
         rows.append((printable(item.called), saved, size, printable(revision)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    return columns(rows)
