@@ -36,7 +36,6 @@ def _connections(process: t.Any) -> t.Sequence[t.Any]:
 
 def _name(command: t.Sequence[str]) -> str:
     names = [os.path.basename(word) for word in command]
-    if len(names) > 1 and names[0].startswith("python"):
-        names = names[3:] if names[1] == "-m" else names[1:]
-        names = names or [os.path.basename(command[2])] if len(command) > 2 else names
-    return " ".join([*names[:1], *(word for word in names[1:] if word in _SHOWN)]) or "a program"
+    if names and names[0].startswith("python"):
+        names = names[2:] if names[1:2] == ["-m"] else names[1:]
+    return " ".join([*names[:1], *(word for word in names[1:] if word in _SHOWN)]) or "program"
