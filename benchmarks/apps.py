@@ -44,12 +44,12 @@ def empty_app(folder: pathlib.Path) -> pathlib.Path:
     return _write(folder / "empty", _EMPTY)
 
 
-def app_of_tables(folder: pathlib.Path) -> pathlib.Path:
+def app_of_tables(folder: pathlib.Path, name: str = "tables") -> pathlib.Path:
     """Write an app with as many tables as ``TABLES`` says, in the database of ``DATABASE_URL``.
 
     Each has an index and a foreign key, as most tables have.
     """
-    return _write(folder / "tables", _TABLES)
+    return _write(folder / name, _TABLES)
 
 
 def statements(folder: pathlib.Path, tables: int) -> pathlib.Path:

@@ -7,12 +7,12 @@ import functools
 import pathlib
 import typing as t
 
-from . import apps
+from . import apps, suites
 from .environments import Environment, Environments
 from .measure import Contender
 from .server import Server
 
-OURS, THEIRS, FLOOR = "ours", "0.2.5", "floor"
+OURS, THEIRS, FLOOR, DSLR = "ours", "0.2.5", "floor", "DSLR"
 FLOOR_SCRIPT = pathlib.Path(__file__).with_name("floor.py")
 
 Command = t.Literal["create", "init", "setup", "reset"]
@@ -67,6 +67,71 @@ class Bench:
             self._floor(command, tables=tables, port=port),
         ]
 
+    def save(self, fill: str) -> list[Contender]:
+        """Return ``flask psql snapshot save`` and DSLR's, of a database with what ``fill`` puts into it."""
+        ours = ("psql", "snapshot", "save", "before")
+        return [
+            self._snapshot(OURS, ours, fill=fill),
+            self._snapshot(DSLR, ("snapshot", "before"), fill=fill),
+        ]
+
+    def restore(self, fill: str) -> list[Contender]:
+        """Return the same for restoring what was saved."""
+        ours = ("psql", "snapshot", "restore", "before", "--force")
+        return [
+            dataclasses.replace(self._snapshot(name, words, fill=fill), prepare=made.run)
+            for name, words, made in zip(
+                (OURS, DSLR), (ours, ("restore", "before")), self.save(fill), strict=True
+            )
+        ]
+
+    def _snapshot(self, name: str, words: tuple[str, ...], *, fill: str) -> Contender:
+        if name == OURS:
+            command = self.environments.ours.flask(*words)
+        else:
+            command = (str(self.environments.dslr.folder / "bin" / "dslr"), *words)
+        return Contender(
+            name=name,
+            command=command,
+            cwd=self.app_of_tables,
+            env=self._env(name, tables=1, port=None)
+            if name == OURS
+            else {"DATABASE_URL": f"{self.server.address()}/{database_of(name)}"},
+            prepare=functools.partial(self._fill_anew, name, fill),
+        )
+
+    def _fill_anew(self, name: str, fill: str) -> None:
+        """Make a database of that size, and drop every snapshot of earlier rounds."""
+        pattern = "bench_ours~%" if name == OURS else "dslr_%"
+        for (found,) in self.server.execute(
+            f"SELECT datname FROM pg_database WHERE datname LIKE '{pattern}'"
+        ):
+            self.server.drop(f'"{found}"')
+        self.server.drop(database_of(name))
+        self._prepare(name, "reset", 1)
+        self.server.execute(fill, dbname=database_of(name))
+
+    def suite(self, name: str, *, tables: int, tests: int) -> Contender:
+        """Return a run of pytest whose tests get their database in one way; see ``suites.py``."""
+        folder = suites.write(self.folder / f"suite-{name.replace('/', '-')}", name)
+        own = f"{self.server.address(scheme='postgresql+psycopg')}/bench_suite"
+        return Contender(
+            name=name,
+            command=(self.environments.testing.python, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            cwd=folder,
+            env={
+                "DATABASE_URL": own if name != OURS else f"{own}_app",
+                "FLASK_POSTGRES_TEST_URI": own,
+                "TABLES": str(tables),
+                "TESTS": str(tests),
+            },
+            prepare=self._empty_suite,
+        )
+
+    def _empty_suite(self) -> None:
+        self.server.drop("bench_suite")
+        self.server.execute("CREATE DATABASE bench_suite")
+
     def _psql(
         self, name: str, environment: Environment, command: Command, *, tables: int, port: int | None
     ) -> Contender:
@@ -114,4 +179,6 @@ class Bench:
 
 def database_of(name: str) -> str:
     """Return the database of a contender; the predecessor does not quote names."""
-    return {OURS: "bench_ours", THEIRS: "bench_theirs", FLOOR: "bench_floor"}.get(name, "bench_none")
+    return {OURS: "bench_ours", THEIRS: "bench_theirs", FLOOR: "bench_floor", DSLR: "bench_dslr"}.get(
+        name, "bench_none"
+    )

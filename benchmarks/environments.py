@@ -15,6 +15,7 @@ from .measure import clean_environment
 ROOT = pathlib.Path(__file__).parent.parent
 CACHE = ROOT / ".cache" / "bench"
 PREDECESSOR = "flask-postgres==0.2.5"
+DSLR = "DSLR[psycopg2-binary]==0.6.0"
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
 """The packages of the drivers. The predecessor names none: its environment has the one that is measured."""
 
@@ -49,6 +50,8 @@ class Environments:
     :param bare: Flask alone.
     :param libraries: what ours has, without ours: what its dependencies alone do to Flask.
     :param server: this checkout with the programs of PostgreSQL.
+    :param dslr: DSLR, which takes snapshots.
+    :param testing: this checkout with pytest and pytest-postgresql.
     """
 
     ours: Environment
@@ -56,6 +59,8 @@ class Environments:
     bare: Environment
     libraries: Environment
     server: Environment
+    dslr: Environment
+    testing: Environment
 
 
 def make(*, driver: str) -> Environments:
@@ -66,13 +71,16 @@ def make(*, driver: str) -> Environments:
         same.pop(name, None)
     pins = [f"{name}=={release}" for name, release in same.items()]
     server = _install("server", [f"{ROOT}[embedded]"], pins)
-    _renew(ours, server)
+    testing = _install("testing", [str(ROOT), "pytest", "pytest-postgresql"], pins)
+    _renew(ours, server, testing)
     return Environments(
         ours=ours,
         theirs=_install(f"theirs-{driver}", [PREDECESSOR, DRIVERS[driver]], pins),
         bare=_install("bare", ["flask"], pins),
         libraries=_install("libraries", pins, pins),
         server=server,
+        dslr=_install("dslr", [DSLR], pins),
+        testing=testing,
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .bench import FLOOR, OURS, THEIRS, Bench, Command, database_of
+from .bench import DSLR, FLOOR, OURS, THEIRS, Bench, Command, database_of
 from .measure import Contender, Sample, Summary, paired, pinned
 from .proxy import Proxy
 from .report import Line, Section, Target, Unit
 from .server import HOST
+from .suites import WAYS
 
 BARE, BARE_AGAIN, LIBRARIES, LOADING = "bare Flask", "bare again", "bare + our libraries", "loading the app"
 COMMANDS: tuple[Command, ...] = ("create", "setup", "reset", "init")
@@ -18,8 +19,11 @@ MANY = 300
 ONE_WAY = 0.010
 """Seconds: half of the 20 ms that a round trip to a database in the next region takes."""
 
-BIG = "INSERT INTO pet_0 (name) SELECT repeat('x', 1000) FROM generate_series(1, 114000)"
-"""Makes a database of some 138 MB."""
+BIG = """
+    ALTER TABLE pet_0 SET (autovacuum_enabled = off);
+    INSERT INTO pet_0 (name) SELECT repeat('x', 1000) FROM generate_series(1, 114000)
+"""
+"""Makes a database of some 138 MB. DSLR fails while autovacuum works on it."""
 
 
 def start_up(bench: Bench) -> Section:
@@ -148,6 +152,48 @@ def memory(bench: Bench) -> Section:
     )
 
 
+def snapshots(bench: Bench) -> Section:
+    """Measure saving a database of 138 MB and restoring it, against DSLR."""
+    lines = []
+    for what, contenders in (("save", bench.save(BIG)), ("restore", bench.restore(BIG))):
+        seconds = _seconds(paired(contenders, runs=bench.slow_runs))
+        target = Target("ratio", 0.6)
+        lines.append(
+            Line(what=f"snapshot {what}, 138 MB", values=seconds, ours=OURS, peer=DSLR, target=target)
+        )
+    return Section(
+        title="Snapshots",
+        about="`flask psql snapshot` against DSLR 0.6. Ours loads the app, and after restoring it keeps what "
+        "was there for `undo`; DSLR drops that first.",
+        unit=Unit.SECONDS,
+        lines=lines,
+    )
+
+
+def suites(bench: Bench) -> Section:
+    """Measure a test suite with each way to give a test its database."""
+    lines = []
+    for tables, tests in ((1, 20), (20, 60)):
+        contenders = [bench.suite(way, tables=tables, tests=tests) for way in WAYS]
+        seconds = _seconds(paired(contenders, runs=bench.slow_runs))
+        for peer in list(WAYS)[1:]:
+            lines.append(
+                Line(
+                    what=f"{tests} tests, {_tables(tables)}, against {peer}",
+                    values={name: seconds[name] for name in (OURS, peer)},
+                    ours=OURS,
+                    peer=peer,
+                    target=Target("ratio", 1.0),
+                )
+            )
+    return Section(
+        title="Databases for tests",
+        about="A whole run of pytest: each test finds an empty table, inserts a row and commits.",
+        unit=Unit.SECONDS,
+        lines=lines,
+    )
+
+
 ROWS: dict[str, t.Callable[[Bench], Section]] = {
     "start-up": start_up,
     "flights": flights,
@@ -155,6 +201,8 @@ ROWS: dict[str, t.Callable[[Bench], Section]] = {
     "local": local,
     "growth": growth,
     "memory": memory,
+    "snapshots": snapshots,
+    "suites": suites,
 }
 """Every section, by the name that ``--rows`` takes."""
 
