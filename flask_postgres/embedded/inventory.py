@@ -125,7 +125,7 @@ def delete(
         if found.pid is not None:
             raise EmbeddedServerError(
                 f"The embedded server in {folder} is running (pid {found.pid}).",
-                remedy=Command("Stop it first", "server stop"),
+                remedy=Command("Stop it first, with its own URI", "server stop"),
             )
         held = _look(found, bin_dir=bin_dir, reporter=reporter)
         protected = [database.name for database in held if database.protected]
@@ -133,7 +133,7 @@ def delete(
             names = ", ".join(f'"{name}"' for name in protected)
             raise EmbeddedServerError(
                 f"The embedded server in {folder} has protected databases: {names}.",
-                remedy=Command("Start it, and remove the protection first", "unprotect"),
+                remedy=Command("Start it, and lift that first, with its own URI", "unprotect"),
             )
         confirm(found, held)
         with reporter.progress(f"deleting {folder}"):

@@ -19,9 +19,10 @@ def programs(ports: t.Collection[int]) -> dict[int, str]:
     with contextlib.suppress(ImportError, OSError):
         import psutil
 
+        account = psutil.Process().username()
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if process.uids().real != os.getuid():
+                if process.username() != account:
                     continue
                 for connection in _connections(process):
                     if connection.raddr and connection.laddr.port in ports:

@@ -224,6 +224,7 @@ def test_servers_are_listed_and_deleted(served: Site) -> None:
     served.start()
     assert ask(served.uri(), "SELECT 1", "shop") == 1
     served.stop()
+    (served.data_dir.with_name(f".{served.data_dir.name}.new-killed") / "data").mkdir(parents=True)
     gone = flask(served, "delete", str(served.data_dir), stdin=f"{served.data_dir.name}\n")
     assert (gone.returncode, served.data_dir.exists()) == (0, False), gone.stderr
     assert [path.name for path in served.data_dir.parent.iterdir() if ".new-" in path.name] == []
@@ -244,3 +245,9 @@ def test_a_folder_that_is_not_ours_is_not_deleted(site: Site, folder: Path) -> N
     refused = flask(site, "delete", "-f", str(folder))
     assert (refused.returncode, "was not made by Flask-Postgres" in refused.stderr) == (1, True)
     assert (folder / "photo.jpg").exists()
+
+
+def test_the_guard_holds_for_deleting_a_server(site: Site) -> None:
+    refused = flask(site, "delete", "-f", cli_disallowed_envs="production", env="production")
+    assert (refused.returncode, "flask psql server delete" in refused.stderr) == (1, True), refused.stderr
+    assert (site.data_dir / "PG_VERSION").exists()
